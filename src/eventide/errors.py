@@ -1,0 +1,68 @@
+"""The exceptions of Eventide, drawn as one tree.
+
+    EventideError
+    ├── PlanError          the sentence the user wrote cannot run (raised before any row is read)
+    ├── ExpressionError    an expression cannot be parsed, printed or typed
+    ├── SourceError        a source cannot be opened or read
+    ├── SinkError          a sink cannot be opened or written
+    ├── CheckpointError    saved state cannot be read or does not fit
+    └── TooManyBadRows     the share of refused rows passed the limit that the user set
+
+Law: a message says what was wrong, where, and what to do. Bad *rows* are never exceptions: they go to dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a plan: where it stands, what is wrong, and the remedy."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.remedy}"
+
+
+class EventideError(Exception):
+    """The root of every exception that Eventide raises on purpose."""
+
+
+class PlanError(EventideError):
+    """A plan that cannot run. `problems` holds every fault that could be found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "the plan has 1 problem" if count == 1 else f"the plan has {count} problems"
+        super().__init__("\n".join([head, *(f"  {n}. {problem}" for n, problem in enumerate(self.problems, 1))]))
+
+    @classmethod
+    def of(cls, where: str, what: str, remedy: str) -> PlanError:
+        """A plan error with one problem."""
+        return cls([Problem(where, what, remedy)])
+
+
+class ExpressionError(EventideError):
+    """An expression that cannot be parsed, printed in a dialect, or given a type."""
+
+
+class SourceError(EventideError):
+    """A source that cannot be opened or read."""
+
+
+class SinkError(EventideError):
+    """A sink that cannot be opened or written."""
+
+
+class CheckpointError(EventideError):
+    """Saved state that is damaged or belongs to another plan."""
+
+
+class TooManyBadRows(EventideError):
+    """The share of refused rows passed the limit that the schema sets."""

@@ -1,0 +1,40 @@
+"""What travels: batches of logs with offsets, and the contracts of sources, sinks and the wall clock.
+
+Law: nothing here decides what an event means; it only carries it, in order and without loss.
+"""
+
+from eventide.flow.batch import (
+    ARRIVAL,
+    DEAD_LETTER_SCHEMA,
+    INSTANT,
+    LOG,
+    OFFSET,
+    RAW,
+    REFUSED_SCHEMA,
+    Batch,
+    no_refused,
+)
+from eventide.flow.clock import SystemClock, WallClock
+from eventide.flow.sink import Sink, Writer
+from eventide.flow.source import LogReader, LogSet, Position, ReadContext, Source
+
+__all__ = [
+    "ARRIVAL",
+    "DEAD_LETTER_SCHEMA",
+    "INSTANT",
+    "LOG",
+    "OFFSET",
+    "RAW",
+    "REFUSED_SCHEMA",
+    "Batch",
+    "LogReader",
+    "LogSet",
+    "Position",
+    "ReadContext",
+    "Sink",
+    "Source",
+    "SystemClock",
+    "WallClock",
+    "Writer",
+    "no_refused",
+]

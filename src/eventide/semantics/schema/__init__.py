@@ -1,0 +1,19 @@
+"""What an event must look like: fields, their rules, and the schema that holds them.
+
+Law: a schema is a value; the readers of every format apply the same one in the same way.
+"""
+
+from eventide.semantics.schema.fields import (
+    DataType,
+    Field,
+    FieldLike,
+    Schema,
+    SchemaLike,
+    Unit,
+    Unknown,
+    as_schema,
+    field,
+    schema,
+)
+
+__all__ = ["DataType", "Field", "FieldLike", "Schema", "SchemaLike", "Unit", "Unknown", "as_schema", "field", "schema"]
