@@ -1,0 +1,70 @@
+"""The state of a set of aggregates as frames: rows become partial states, partial states merge, states become results.
+
+Law: one row of a state frame for each group; columns a state lacks are as good as zero or empty, so frames of different
+batches go together. `merge` may be called any number of times, in any order, without changing a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from eventide.engine.aggregates.terms import AnyTerm, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateState:
+    """How rows with the columns `inputs` become states of `terms` and `tallies`, and these become `outputs`.
+
+    `outputs` maps each result column to an expression over a merged state that also has `window_start` and `window_end`
+    as `Int64` microseconds; it is built anew for the columns that the state has.
+    """
+
+    inputs: tuple[pl.Expr, ...]
+    terms: tuple[AnyTerm, ...]
+    tallies: tuple[Tally, ...]
+
+    def partial(self, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+        """One row for each group of `rows`."""
+        prepared = [column for term in self.terms for column in term.prepare(rows)]
+        ready = rows.with_columns(prepared) if prepared else rows
+        states = [state for term in self.terms for state in term.partial(ready.columns)]
+        grouped = ready.group_by(by).agg(states)
+        for tally in self.tallies:
+            counted = rows.select(*by, tally.item.alias("item")).drop_nulls("item")
+            counted = counted.group_by(*by, "item").agg(pl.len().cast(pl.Int64).alias("n"))
+            grouped = _join_tally(grouped, counted, tally.name, by)
+        return grouped
+
+    def merge(self, parts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+        """One row for each group of partial states."""
+        states = [state for term in self.terms for state in term.merge(parts.columns)]
+        merged = parts.group_by(by).agg(states)
+        for tally in self.tallies:
+            items = parts.select(*by, tally.name).filter(pl.col(tally.name).list.len() > 0)
+            items = items.explode(tally.name, empty_as_null=False).unnest(tally.name)
+            counted = items.group_by(*by, "item").agg(pl.col("n").sum())
+            merged = _join_tally(merged, counted, tally.name, by)
+        return merged
+
+    def single(self, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+        """The partial state of every single row, with its `by` columns, in the order of the rows."""
+        numbered = rows.with_row_index("_row")
+        return self.partial(numbered, [*by, "_row"]).sort("_row").drop("_row")
+
+
+def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """States one below the other; columns that only some have are filled with nulls."""
+    first = frames[0]
+    if len(frames) == 1:
+        return first
+    if all(frame.columns == first.columns for frame in frames):
+        return pl.concat(frames)
+    return pl.concat(frames, how="diagonal")
+
+
+def _join_tally(states: pl.DataFrame, counted: pl.DataFrame, name: str, by: Sequence[str]) -> pl.DataFrame:
+    lists = counted.group_by(by).agg(pl.struct("item", "n").sort().alias(name))
+    return states.join(lists, on=list(by), how="left", nulls_equal=True)

@@ -1,0 +1,67 @@
+"""The door: guards and clocks. Every row passes here once and gets the watermark that judges it.
+
+Law: a refused row never touches a clock; `W_before` of a row comes from the rows before it in its own log only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from eventide.engine.clocks import Clocks, Progress
+from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA
+from eventide.instants import EARLIEST, END_OF_TIME
+from eventide.semantics.eventtime import EventTime
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The rows that passed the guards, their event times, the watermark before each, and how the closing watermark moved."""
+
+    rows: pl.DataFrame
+    times: pl.Series
+    before: pl.Series
+    progress: Progress
+
+
+class Door:
+    """Guards, then clocks. `reach_us` is how far a window may stretch behind an event time."""
+
+    def __init__(self, settings: EventTime, clocks: Clocks, reach_us: int) -> None:
+        self._settings = settings
+        self._latest = END_OF_TIME - reach_us
+        self.clocks = clocks
+
+    def admit(self, log: str, rows: pl.DataFrame, heartbeat: int | None) -> tuple[Admitted, pl.DataFrame]:
+        """Judge the rows of one batch: those admitted, and the refused ones as dead letters."""
+        rows, refused = self._guard(rows)
+        times = rows.get_column(self._settings.column).cast(pl.Int64)
+        seen = self.clocks.observe(log, rows, times, heartbeat)
+        return Admitted(rows, times, seen.before, seen.progress), refused
+
+    def _guard(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        time, arrival = pl.col(self._settings.column).cast(pl.Int64), pl.col(ARRIVAL).cast(pl.Int64)
+        reason = pl.when(time.is_null()).then(pl.lit("event time is missing"))
+        reason = reason.when((time < EARLIEST) | (time > self._latest)).then(pl.lit("event time is out of range"))
+        if self._settings.max_future_us is not None:
+            ahead = time > arrival + self._settings.max_future_us
+            reason = reason.when(ahead).then(pl.lit("event time is too far in the future"))
+        if self._settings.max_age_us is not None:
+            old = time < arrival - self._settings.max_age_us
+            reason = reason.when(old).then(pl.lit("event time is too old"))
+        reasons = rows.select(reason.otherwise(None).alias("reason")).to_series()
+        if reasons.null_count() == rows.height:
+            return rows, pl.DataFrame(schema=REFUSED_SCHEMA)
+        bad = rows.with_columns(reasons.alias("_reason")).filter(pl.col("_reason").is_not_null())
+        return rows.filter(reasons.is_null()), self._as_refused(bad)
+
+    def _as_refused(self, bad: pl.DataFrame) -> pl.DataFrame:
+        user = [name for name in bad.columns if not name.startswith("_")]
+        return bad.select(
+            OFFSET,
+            ARRIVAL,
+            pl.col("_reason").alias("reason"),
+            pl.lit(self._settings.column).alias("field"),
+            pl.struct(user).struct.json_encode().alias("raw"),
+        )

@@ -1,0 +1,252 @@
+"""Sessions: windows that last while the events of a key follow each other within the gap.
+
+Law: on one log this is the behaviour of an engine that takes one event at a time. An event ahead of its watermark can only touch
+sessions that are still open, so such events are merged all at once, by sorting; each event at or behind its watermark starts a new round, in
+which it is judged against the sessions as they are at its place. All keys go through a round together.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from eventide.engine.aggregates import AggregateState, stack
+from eventide.engine.clocks import Progress
+from eventide.engine.keys import CODE
+from eventide.engine.steps.judged import BEFORE, PLACE, Judged
+from eventide.engine.steps.results import CLOSING, FIRST, RETRACTION, REVISION
+from eventide.instants import END_OF_TIME
+from eventide.semantics.lateness import Early
+
+_ROUND = "_round"
+_SHAPE = {
+    CODE: pl.Int64(),
+    "start": pl.Int64(),
+    "end": pl.Int64(),
+    "next": pl.Int64(),
+    "out": pl.Boolean(),
+    "closed": pl.Boolean(),
+}
+"""A session: its bounds, the next revision, whether a row of it is out, whether its first result is out."""
+
+
+class SessionWindows:
+    """The sessions of each log and key."""
+
+    def __init__(self, gap_us: int, state: AggregateState, allowed_us: int, early: Early | None) -> None:
+        self._gap_us = gap_us
+        self._state = state
+        self._allowed_us = allowed_us
+        self._early = early
+        self.sessions: dict[str, pl.DataFrame] = {}
+
+    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
+        """Judge rows against the sessions of their log, add them, and give out what is due."""
+        behind = (pl.col("_t") <= pl.col(BEFORE)) | pl.lit(self._early is not None)
+        ordered = rows.with_columns(behind.alias("_behind"))
+        ordered = ordered.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(_ROUND))
+        work = _Work(self.sessions.get(log, self._none()), self._gap_us, self._allowed_us, self._state, self._early)
+        for number in range(int(ordered.get_column(_ROUND).max() or 0) + 1):  # type: ignore[arg-type] # integers
+            part = ordered.filter(pl.col(_ROUND) == number)
+            if part.height:
+                work.round(part, progress)
+        work.settle(None, progress)
+        self.sessions[log] = work.sessions
+        results = self._made(log, work.given) + self._others(log, progress)
+        late = stack(work.late).sort(PLACE) if work.late else Judged().late
+        corrected = work.corrected
+        return Judged(results, late, on_time=rows.height - late.height - corrected, corrected=corrected)
+
+    def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
+        """The sessions that came due without new rows."""
+        return self._others(None, progress)
+
+    def _others(self, but: str | None, progress: Progress) -> list[pl.DataFrame]:
+        """What is due in the logs that the batch does not come from."""
+        made: list[pl.DataFrame] = []
+        for log, sessions in self.sessions.items():
+            if log != but:
+                work = _Work(sessions, self._gap_us, self._allowed_us, self._state, self._early)
+                work.settle(None, progress)
+                self.sessions[log] = work.sessions
+                made.extend(self._made(log, work.given))
+        return made
+
+    def _made(self, log: str, given: list[pl.DataFrame]) -> list[pl.DataFrame]:
+        if not given:
+            return []
+        due = stack(given).rename({"start": "window_start", "end": "window_end"}).with_columns(pl.lit(log).alias("log"))
+        return [due]
+
+    def _none(self) -> pl.DataFrame:
+        return pl.DataFrame(schema=_SHAPE)
+
+    def snapshot(self) -> dict[str, pl.DataFrame]:
+        """The state as frames."""
+        named = [frame.with_columns(pl.lit(log).alias("log")) for log, frame in self.sessions.items() if frame.height]
+        return {"sessions": stack(named)} if named else {}
+
+    def restore(self, frames: dict[str, pl.DataFrame]) -> None:
+        """Take the state of a snapshot."""
+        self.sessions = {}
+        if "sessions" in frames:
+            for (log,), frame in frames["sessions"].group_by("log", maintain_order=True):
+                self.sessions[str(log)] = frame.drop("log")
+
+
+class _Work:
+    """One batch's work on the sessions of one log."""
+
+    def __init__(
+        self, sessions: pl.DataFrame, gap_us: int, allowed_us: int, state: AggregateState, early: Early | None
+    ) -> None:
+        self.sessions = sessions
+        self.given: list[pl.DataFrame] = []
+        self.late: list[pl.DataFrame] = []
+        self.corrected = 0
+        self._gap_us = gap_us
+        self._allowed_us = allowed_us
+        self._state = state
+        self._early = early
+
+    def round(self, rows: pl.DataFrame, progress: Progress) -> None:
+        """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
+        first = rows.group_by(CODE, maintain_order=True).first()
+        if bool(first.get_column("_behind").any()):
+            judged = first.filter("_behind")
+            self.settle(judged, progress)
+            self._judge(judged, progress)
+        ahead = rows.filter(~pl.col("_behind"))
+        if ahead.height:
+            self._grow(ahead, first.select(CODE, pl.col(BEFORE).alias("_since")))
+
+    def _grow(self, ahead: pl.DataFrame, since: pl.DataFrame) -> None:
+        """Merge rows ahead of their watermark with each other and with the open sessions of their keys."""
+        touched = self.sessions.join(since, on=CODE, how="inner")
+        is_open = pl.col("end") > pl.col("_since")
+        open_now = touched.filter(is_open).drop("_since")
+        spans = ahead.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE)
+        if open_now.height:
+            spans = pl.concat([spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE))])
+        spans = spans.sort(CODE, "start")
+        apart = (pl.col("start") > pl.col("end").cum_max().shift(1).over(CODE)).fill_null(True)
+        spans = spans.with_columns(apart.cum_sum().cast(pl.Int64).alias("_session"))
+        bounds = spans.group_by("_session").agg(pl.col(CODE).first(), pl.col("start").first(), pl.col("end").max())
+        numbered = ahead.join(spans.select(PLACE, "_session"), on=PLACE, how="left", maintain_order="left")
+        states = self._state.partial(numbered, ["_session"])
+        if open_now.height:
+            # a session's number by its bounds: open sessions of a key never overlap
+            held = open_now.join(
+                spans.filter(pl.col(PLACE).is_null()).select(CODE, "start", "_session"), on=[CODE, "start"], how="left"
+            )
+            states = self._state.merge(stack([states, held.drop(CODE, "start", "end", "next", "out", "closed")]), ["_session"])
+        grown = bounds.join(states, on="_session").drop("_session")
+        kept = self.sessions.join(open_now.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
+        self.sessions = stack([kept, self._fresh(grown)])
+
+    def _fresh(self, sessions: pl.DataFrame) -> pl.DataFrame:
+        marks = [pl.lit(0).cast(pl.Int64).alias("next"), pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
+        states = [name for name in sessions.columns if ":" in name]
+        return sessions.with_columns(marks).select(*_SHAPE, *states)
+
+    def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
+        """Judge one row a key against the sessions as they are at its place."""
+        horizon = pl.col(BEFORE) - self._allowed_us
+        spans = rows.select(
+            CODE, PLACE, BEFORE, horizon.alias("_horizon"), pl.col("_t").alias("t"), (pl.col("_t") + self._gap_us).alias("until")
+        )
+        met = self.sessions.join(spans, on=CODE)
+        met = met.filter(
+            (pl.col("start") <= pl.col("until")) & (pl.col("end") >= pl.col("t")) & (pl.col("end") > pl.col("_horizon"))
+        )
+        joined = spans.join(met.group_by(CODE).agg(pl.len().alias("met")), on=CODE, how="left").with_columns(pl.col("met").fill_null(0))
+        is_late = (pl.col("until") <= pl.col("_horizon")) & (pl.col("met") == 0)
+        late = joined.filter(is_late)
+        if late.height:
+            self.late.append(late.select(PLACE, pl.col("t").alias("window_start"), pl.col("until").alias("window_end")))
+        taken = rows.join(joined.filter(~is_late).select(CODE), on=CODE, how="semi", maintain_order="left")
+        if taken.height:
+            self._merge_in(taken, met, progress)
+
+    def _merge_in(self, rows: pl.DataFrame, met: pl.DataFrame, progress: Progress) -> None:
+        """Merge each row with the sessions it touches: retractions, a revision or an early result, the new session."""
+        own = rows.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"))
+        before = met.drop(PLACE, BEFORE, "_horizon", "t", "until")
+        every = stack([before, self._fresh(own.join(self._state.partial(rows, [CODE]), on=CODE))])
+        merged = every.group_by(CODE).agg(
+            pl.col("start").min(), pl.col("end").max(), pl.col("next").max(), pl.col("closed").any().alias("was_closed")
+        )
+        merged = merged.join(self._state.merge(every, [CODE]), on=CODE)
+        at = rows.select(CODE, PLACE, BEFORE)
+        merged = merged.join(at, on=CODE)
+        reached = progress.before_rows(merged.get_column(CODE), merged.get_column(PLACE))
+        merged = merged.with_columns((pl.col("end") <= reached).alias("closed"))
+        self.corrected += merged.filter(pl.col("end") <= pl.col(BEFORE)).height
+        self._retract(before, merged)
+        gives = pl.col("closed") | pl.lit(self._early is not None)
+        merged = merged.with_columns(gives.alias("out"), (pl.col("next") + gives.cast(pl.Int64)).alias("after"))
+        told = merged.filter("out").with_columns(
+            pl.col("next").alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("upsert").alias("op")
+        )
+        self._give(told, PLACE, REVISION)
+        kept = self.sessions.join(before.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
+        states = [name for name in merged.columns if ":" in name]
+        self.sessions = stack([kept, merged.drop("next").rename({"after": "next"}).select(*_SHAPE, *states)])
+
+    def _retract(self, before: pl.DataFrame, merged: pl.DataFrame) -> None:
+        """Take back the rows of sessions that are replaced by a longer one."""
+        new = merged.select(CODE, PLACE, pl.col("start").alias("_start"), pl.col("end").alias("_end"))
+        replaced = before.filter("out").join(new, on=CODE)
+        replaced = replaced.filter((pl.col("start") != pl.col("_start")) | (pl.col("end") != pl.col("_end")))
+        told = replaced.with_columns(
+            (pl.col("next") - 1).alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("retract").alias("op")
+        )
+        self._give(told, PLACE, RETRACTION)
+
+    def settle(self, at: pl.DataFrame | None, progress: Progress) -> None:
+        """Give out first results and closing rows that are due before the place of each key's row (None: in the batch)."""
+        due = self.sessions if at is None else self.sessions.join(at.select(CODE, pl.col(PLACE).alias("_at")), on=CODE)
+        if not due.height:
+            return
+        codes, ends = due.get_column(CODE), due.get_column("end")
+        lasting = ends.clip(upper_bound=END_OF_TIME - self._allowed_us) + self._allowed_us
+        placed = due.with_columns(
+            progress.place(codes, ends).alias("first"), progress.place(codes, lasting).alias("final_place")
+        )
+        if at is not None:
+            placed = placed.with_columns(
+                pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name) for name in ("first", "final_place")
+            )
+        opening = placed.filter(~pl.col("closed") & pl.col("first").is_not_null())
+        is_final = pl.col("final_place").is_not_null() & (pl.col("final_place") <= pl.col("first"))
+        marks = [pl.lit(False).alias("early"), pl.lit("upsert").alias("op")]
+        self._give(opening.with_columns(pl.col("next").alias("revision"), is_final.alias("final"), *marks), "first", FIRST)
+        once = pl.col("closed") | (pl.col("final_place") > pl.col("first"))
+        closing = placed.filter(pl.col("final_place").is_not_null() & once)
+        revision = pl.col("next") - pl.col("closed").cast(pl.Int64)
+        self._give(closing.with_columns(revision.alias("revision"), pl.lit(True).alias("final"), *marks), "final_place", CLOSING)
+        self._update(placed)
+
+    def _update(self, placed: pl.DataFrame) -> None:
+        done = placed.filter(pl.col("final_place").is_not_null()).select(CODE, "start", "end")
+        opened = placed.filter(pl.col("first").is_not_null() & ~pl.col("closed")).select(CODE, "start", "end", pl.lit(True).alias("_now"))
+        if done.height:
+            self.sessions = self.sessions.join(done, on=[CODE, "start", "end"], how="anti")
+        if opened.height and self.sessions.height:
+            marked = self.sessions.join(opened, on=[CODE, "start", "end"], how="left", maintain_order="left")
+            now = pl.col("_now").fill_null(False)
+            self.sessions = marked.with_columns(
+                (pl.col("next") + now.cast(pl.Int64)).alias("next"), (pl.col("out") | now).alias("out"), (pl.col("closed") | now).alias("closed")
+            ).drop("_now")
+
+    def _give(self, told: pl.DataFrame, place: str, phase: int) -> None:
+        if not told.height:
+            return
+        if "final" not in told.columns:
+            told = told.with_columns(pl.lit(False).alias("final"))
+        states = [name for name in told.columns if ":" in name]
+        row = told.select(
+            CODE, "start", "end", pl.col(place).alias("place"), pl.lit(phase).cast(pl.Int64).alias("phase"), "revision", "final", "early", "op", *states
+        )
+        self.given.append(row)
+
+

@@ -1,0 +1,71 @@
+"""Row-wise steps: filter, select, with_columns and map_batches, on frames.
+
+Law: a step never reorders rows and keeps the hidden columns; what it leaves out is counted by the caller as filtered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from eventide.errors import EventideError
+from eventide.expressions import to_polars
+from eventide.flow import OFFSET
+from eventide.plan import Filter, MapBatches, Select, Step, WithColumns
+
+
+def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
+    """The frame after all steps."""
+    for step in steps:
+        frame = _apply(frame, step)
+    return frame
+
+
+def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
+    match step:
+        case Filter(predicate):
+            return frame.filter(to_polars(predicate))
+        case Select(columns):
+            made = {name for name, _ in columns}
+            hidden = [name for name in frame.columns if (name.startswith("_") or name == "op") and name not in made]
+            return frame.select(*(to_polars(value).alias(name) for name, value in columns), *hidden)
+        case WithColumns(columns):
+            return frame.with_columns(to_polars(value).alias(name) for name, value in columns)
+        case MapBatches():
+            return _mapped(frame, step)
+
+
+def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
+    made = step.function(frame)
+    name = getattr(step.function, "__name__", "function")
+    if not isinstance(made, pl.DataFrame):
+        raise EventideError(f"map_batches({name}) returned {type(made).__name__}, not a Polars frame: return the frame it was given, changed")
+    if OFFSET not in made.columns:
+        raise EventideError(f"map_batches({name}) lost the column {OFFSET}: keep it, so that every row can be traced")
+    if made.height > frame.height or made.get_column(OFFSET).n_unique() != made.height:
+        raise EventideError(f"map_batches({name}) added rows: it may change and leave out rows, not make new ones")
+    return made if frame.height == 0 or made.get_column(OFFSET).is_sorted() else made.sort(OFFSET)
+
+
+def shape_results(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
+    """Result rows after all steps. A filter that a revised row no longer passes takes the earlier row back (`op = "retract"`)."""
+    for step in steps:
+        if isinstance(step, Filter) and "op" in frame.columns:
+            passes = to_polars(step.predicate).fill_null(False)
+            taken_back = pl.when(passes).then(pl.col("op")).otherwise(pl.lit("retract")).alias("op")
+            frame = frame.with_columns(taken_back).filter((pl.col("op") == "upsert") | (pl.col("revision") > 0))
+        else:
+            frame = _apply(frame, step)
+    return frame
+
+
+def shaped_schema(schema: dict[str, pl.DataType], steps: Sequence[Step]) -> dict[str, pl.DataType]:
+    """The columns and types after all steps, found without running any user function."""
+    frame = pl.DataFrame(schema=schema)
+    for step in steps:
+        if isinstance(step, MapBatches):
+            frame = frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in step.adds)
+        else:
+            frame = _apply(frame, step)
+    return dict(frame.schema)

@@ -1,0 +1,148 @@
+"""The window step of a plan: the right kind of windows, spread over any number of workers.
+
+Law: keys are independent of each other, so how they are spread does not show in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import polars as pl
+
+from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, lower, stack
+from eventide.engine.clocks import Progress
+from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.steps.counts import CountWindows
+from eventide.engine.steps.empty import EmptyWindows
+from eventide.engine.steps.grid import grid_of
+from eventide.engine.steps.judged import PLACE, Judged
+from eventide.engine.steps.results import MARKS, ResultRows
+from eventide.engine.steps.revised import RevisedWindows
+from eventide.engine.steps.sessions import SessionWindows
+from eventide.engine.steps.slices import SliceWindows
+from eventide.plan import Filter, Plan, WindowedAggregate
+from eventide.semantics.windows import Count, Session
+
+Frames = dict[str, pl.DataFrame]
+
+
+class Windows(Protocol):
+    """One kind of windows. `Judged.results` and `on_progress` give windows that are due, with their states."""
+
+    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged: ...
+
+    def on_progress(self, progress: Progress) -> list[pl.DataFrame]: ...
+
+    def snapshot(self) -> Frames: ...
+
+    def restore(self, frames: Frames) -> None: ...
+
+
+class WindowStep:
+    """Windows over all keys, and the rows made of what is due."""
+
+    def __init__(
+        self, parts: list[Windows], results: ResultRows, input_types: Mapping[str, pl.DataType], reach_us: int
+    ) -> None:
+        self._parts = parts
+        self._results = results
+        self._input_types = input_types
+        self.reach_us = reach_us
+
+    @property
+    def inputs(self) -> tuple[pl.Expr, ...]:
+        """The columns that the aggregates take from a row."""
+        return self._results.aggregates.state.inputs
+
+    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
+        """Judge and add the rows of a batch; results are rows ready to go out."""
+        if len(self._parts) == 1:
+            judged = self._parts[0].on_batch(log, rows, progress)
+            return Judged(self._made(judged.results), judged.late, judged.on_time, judged.corrected)
+        all_judged = [
+            part.on_batch(log, rows.filter(pl.col(CODE) % len(self._parts) == number), progress)
+            for number, part in enumerate(self._parts)
+        ]
+        return Judged(
+            self._made([due for judged in all_judged for due in judged.results]),
+            pl.concat([judged.late for judged in all_judged]).sort(PLACE),
+            sum(judged.on_time for judged in all_judged),
+            sum(judged.corrected for judged in all_judged),
+        )
+
+    def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
+        """Rows of what came due without new events."""
+        return self._made([due for part in self._parts for due in part.on_progress(progress)])
+
+    def _made(self, due: list[pl.DataFrame]) -> list[pl.DataFrame]:
+        return [self._results.make(stack(due))] if due else []
+
+    @property
+    def result_schema(self) -> dict[str, pl.DataType]:
+        """The columns of result rows."""
+        state = self._results.aggregates.state
+        narrow = {"_t": pl.Int64(), LOG_NAME: pl.String(), ROW_OFFSET: pl.Int64(), CODE: pl.Int64()}
+        rows = pl.DataFrame(schema={**narrow, **self._input_types})
+        states = state.partial(rows, [CODE])
+        extras = {"log": pl.String(), "window_number": pl.Int64(), "early": pl.Boolean(), "op": pl.String()}
+        marks = {"window_start": pl.Int64(), "window_end": pl.Int64(), **MARKS, **extras}
+        due = states.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in marks.items())
+        return dict(self._results.make(due).schema)
+
+    def snapshot(self) -> Frames:
+        """The state of all workers together."""
+        named: dict[str, list[pl.DataFrame]] = {}
+        for part in self._parts:
+            for name, frame in part.snapshot().items():
+                named.setdefault(name, []).append(frame)
+        return {name: stack(frames) for name, frames in named.items()}
+
+    def restore(self, frames: Frames) -> None:
+        """Take a snapshot, made with any number of workers."""
+        for number, part in enumerate(self._parts):
+            mine = pl.col(CODE) % len(self._parts) == number
+            part.restore({name: frame.filter(mine) for name, frame in frames.items()})
+
+
+def window_step(plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, workers: int) -> WindowStep:
+    """The window step of a plan whose rows have the columns of `schema`."""
+    query = plan.aggregate
+    assert query is not None
+    aggregates, input_types = lower(query.aggregates, schema)
+    make, reach_us = _kind(query, keys, aggregates.state)
+    results = ResultRows(keys, aggregates, _extras(plan, query))
+    return WindowStep([make() for _ in range(workers)], results, input_types, reach_us)
+
+
+def _kind(query: WindowedAggregate, keys: KeyTable, state: AggregateState) -> tuple[Callable[[], Windows], int]:
+    """How to make the windows of a query, and how far they reach behind an event."""
+    window, allowed_us, early = query.window, query.lateness.allowed_us, query.early
+    match window:
+        case Session(gap_us):
+            return lambda: SessionWindows(gap_us, state, allowed_us, early), gap_us
+        case Count(_, timeout_us):
+            return lambda: CountWindows(window, state), (timeout_us or 0) + 1
+        case _:
+            grid = grid_of(window)
+    if allowed_us or early is not None:
+        return lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us
+    return lambda: SliceWindows(grid, keys, state, EmptyWindows(grid) if query.fill_empty else None), grid.reach_us
+
+
+def is_revised(query: WindowedAggregate) -> bool:
+    """True when a window's result may be followed by another one."""
+    return bool(query.lateness.allowed_us) or query.early is not None
+
+
+def _extras(plan: Plan, query: WindowedAggregate) -> tuple[str, ...]:
+    """The further columns that the results of a plan have."""
+    revised = is_revised(query)
+    filters = any(isinstance(step, Filter) for steps in (plan.finish, *(b.steps for b in plan.branches)) for step in steps)
+    extras = {
+        "log": isinstance(query.window, Session) and not plan.single_log,
+        "window_number": isinstance(query.window, Count),
+        "early": query.early is not None,
+        "op": revised and (isinstance(query.window, Session) or filters),
+    }
+    return tuple(name for name, present in extras.items() if present)

@@ -1,0 +1,119 @@
+"""A plan: the sentence the user wrote, as one frozen value.
+
+Law: a plan says what is wanted and nothing about how it runs. Its parts stand in the order in which an event meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import polars as pl
+
+from eventide.expressions import Aggregation, Expr, OwnAggregate
+from eventide.flow import Sink, Source
+from eventide.semantics.eventtime import EventTime
+from eventide.semantics.lateness import Early, Lateness
+from eventide.semantics.windows import Window
+
+RESULTS = "results"
+LATE = "late"
+DEAD_LETTERS = "dead_letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keep the rows for which the predicate is true; rows where it is false or null are counted as filtered."""
+
+    predicate: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Keep these columns only, in this order, each made by its expression."""
+
+    columns: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithColumns:
+    """Add these columns or replace them."""
+
+    columns: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapBatches:
+    """A Python function from frame to frame. It must keep `_offset`, must not add rows, and runs embedded only."""
+
+    function: Callable[[pl.DataFrame], pl.DataFrame]
+    adds: tuple[tuple[str, pl.DataType], ...] = ()
+
+
+Step: TypeAlias = Filter | Select | WithColumns | MapBatches
+"""One row-wise operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One source with the steps that belong to it alone."""
+
+    source: Source
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedAggregate:
+    """Group by keys, put into windows, aggregate; with the late policy and what comes out early or empty."""
+
+    keys: tuple[str, ...]
+    window: Window
+    aggregates: tuple[tuple[str, Aggregation | OwnAggregate], ...]
+    lateness: Lateness = Lateness()
+    early: Early | None = None
+    fill_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A named output made from the results by steps of its own."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Send a named output to a sink."""
+
+    output: str
+    sink: Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a runner needs, from sources to sinks.
+
+    `inputs` are united; `before` happens in front of the door (a row filtered there never touches a clock), `after`
+    behind it, `finish` to the results.
+    """
+
+    inputs: tuple[Input, ...]
+    before: tuple[Step, ...] = ()
+    event_time: EventTime | None = None
+    after: tuple[Step, ...] = ()
+    aggregate: WindowedAggregate | None = None
+    finish: tuple[Step, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    writes: tuple[Write, ...] = ()
+
+    @property
+    def single_log(self) -> bool:
+        """True when there can never be more than one log."""
+        return len(self.inputs) == 1 and self.inputs[0].source.single_log
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all outputs."""
+        return (RESULTS, LATE, DEAD_LETTERS, *(branch.name for branch in self.branches))
