@@ -13,8 +13,9 @@ import polars as pl
 
 from eventide.engine.accounting import Account, Accounting
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
-from eventide.engine.clocks import KeyedProgress, MappedProgress, Observation, Progress, clocks_for, dump_clocks, load_clocks
+from eventide.engine.clocks import Clocks, KeyedProgress, MappedProgress, Observation, Progress, clocks_for, dump_clocks, load_clocks
 from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
+from eventide.engine.solid import solid
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
@@ -22,6 +23,7 @@ from eventide.engine.steps.lateness import late_rows, late_schema
 from eventide.engine.steps.shape import shape, shape_results, shaped_schema
 from eventide.engine.steps.windows import WindowStep, window_step
 from eventide.flow import ARRIVAL, DEAD_LETTER_SCHEMA, INSTANT, LOG, OFFSET, Batch
+from eventide.instants import NO_WATERMARK
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Plan
 from eventide.semantics.eventtime import KeyClock
 
@@ -61,6 +63,11 @@ class Pipeline:
         return made
 
     @property
+    def clocks(self) -> Clocks | None:
+        """The clocks of all logs; None without event time."""
+        return None if self.door is None else self.door.clocks
+
+    @property
     def stream_watermark(self) -> int | None:
         """The instant that the stream has reached, in microseconds; None without event time."""
         return None if self.door is None else self.door.clocks.stream
@@ -90,6 +97,12 @@ class Pipeline:
             self._window(outputs, batch.log, admitted, account)
         return outputs
 
+    def times_of(self, batch: Batch, source: int) -> pl.Series:
+        """The event times of the rows of a batch that the guards would admit, without taking them in."""
+        assert self.door is not None
+        rows = shape(shape(batch.rows, self.plan.inputs[source].steps), self.plan.before)
+        return self.door.admissible(rows)
+
     def finish(self, log: str) -> Outputs:
         """A log has ended."""
         return self._stand(self.door.clocks.finish(log)) if self.door else {}
@@ -101,6 +114,14 @@ class Pipeline:
     def close_all(self, instant: int) -> Outputs:
         """Close every window that ends at or before an instant."""
         return self._stand(self.door.clocks.close_all(instant)) if self.door else {}
+
+    def close_open_windows(self) -> Outputs:
+        """Close every window that has an event: all logs are idle and the plan asks for it."""
+        if self.door is None:
+            return {}
+        fronts = [clock.front for clock in self.door.clocks.logs.values()]
+        reach_us = self.windows.reach_us if self.windows is not None else 0
+        return self.close_all(max(fronts, default=NO_WATERMARK) + reach_us)
 
     def _stand(self, seen: Observation) -> Outputs:
         outputs: Outputs = {}
@@ -142,8 +163,9 @@ class Pipeline:
         )
         inside = shape(marked, self.plan.after)
         account.filtered += marked.height - inside.height
-        codes = self.keys.encode(inside).alias(CODE)
-        narrow = inside.select(codes, TIME, BEFORE, PLACE, ROW_OFFSET, pl.lit(log).alias(LOG_NAME), *self.windows.inputs)
+        named = inside.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
+        wanted = (CODE, TIME, BEFORE, PLACE, ROW_OFFSET, LOG_NAME, *self.windows.inputs)
+        narrow = solid(named).select(wanted)
         judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected

@@ -3,18 +3,13 @@
 Law: the tree is the only form in which user expressions travel; nothing given as text is ever run as code.
 """
 
-from eventide.expressions.aggregation import (
-    Aggregation,
-    OwnAggregate,
-    aggregation,
-    checked_own,
-    columns_of,
-    count,
-    own_aggregate,
-    rate,
-)
+from eventide.expressions.aggregation import aggregation, count, rate
+from eventide.expressions.choice import when
+from eventide.expressions.columns import columns_of
+from eventide.expressions.own import OwnAggregate, checked_own, own_aggregate
 from eventide.expressions.polars import to_polars
-from eventide.expressions.tree import Call, Column, Expr, Literal, col, concat, greatest, least, lit, same, when
+from eventide.expressions.rowwise import coalesce, concat, greatest, least
+from eventide.expressions.tree import Aggregation, Call, Column, Expr, Literal, col, lit, same
 
 __all__ = [
     "Aggregation",
@@ -25,6 +20,7 @@ __all__ = [
     "OwnAggregate",
     "aggregation",
     "checked_own",
+    "coalesce",
     "col",
     "columns_of",
     "concat",

@@ -81,7 +81,7 @@ class Aggregates(Generic[A]):
 
     def histogram(self, edges: Sequence[float]) -> A:
         """How many values lie in each `[edge, next edge)`, the last bin closed; values outside are not counted."""
-        return self._aggregation("histogram", edges=tuple(float(edge) for edge in edges))
+        return self._aggregation("histogram", edges=edges)
 
     def rate(self, per: Duration = "1s") -> A:
         """How many values there are in each `per` of the window's length."""

@@ -41,7 +41,8 @@ class Then:
 def when(condition: Expr) -> When:
     """A choice by condition.
 
+    >>> from eventide.expressions import col
     >>> when(col("dose") > 5).then("high").otherwise("low")
-    when((col('dose') > 5), 'high', 'low')
+    when(col("dose") > 5).then("high").otherwise("low")
     """
     return When((condition,))

@@ -5,29 +5,27 @@ Law: a tree is immutable and says what is computed, never where. `==` builds a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from eventide.errors import ExpressionError
-from eventide.instants import Duration, Instant
-
-if TYPE_CHECKING:
-    from eventide.expressions.aggregation import Aggregation
-
-Value: TypeAlias = None | bool | int | float | str | datetime | timedelta
-"""What a literal can be. A `datetime` without an offset is UTC."""
+from eventide.expressions.aggregates import Aggregates
+from eventide.expressions.notation import Written, call_text, kind_of, receiver
+from eventide.expressions.settings import OF_EVENTS, settled
+from eventide.expressions.values import Value, literal_value, quoted
+from eventide.instants import Instant
 
 Operand: TypeAlias = "Expr | Value"
 
 _CASTS = {str: "to_string", int: "to_integer", float: "to_float", bool: "to_boolean", Instant: "to_instant"}
 
 
-class Expr:
+class Expr(Aggregates["Aggregation"]):
     """An expression over the columns of a row. Make one with `col`, `lit` or `when`, and combine them.
 
     >>> (col("dose") * 1000 > 2.5) & col("sensor").is_not_null()
-    ((col('dose') * 1000) > 2.5) & col('sensor').is_not_null()
+    ((col("dose") * 1000) > 2.5) & col("sensor").is_not_null()
     """
 
     __slots__ = ()
@@ -88,11 +86,20 @@ class Expr:
     def __floordiv__(self, other: Operand) -> Expr:
         return call("floordiv", self, other)
 
+    def __rfloordiv__(self, other: Operand) -> Expr:
+        return call("floordiv", other, self)
+
     def __mod__(self, other: Operand) -> Expr:
         return call("mod", self, other)
 
+    def __rmod__(self, other: Operand) -> Expr:
+        return call("mod", other, self)
+
     def __pow__(self, other: Operand) -> Expr:
         return call("pow", self, other)
+
+    def __rpow__(self, other: Operand) -> Expr:
+        return call("pow", other, self)
 
     def __neg__(self) -> Expr:
         return call("neg", self)
@@ -121,8 +128,13 @@ class Expr:
         return call("is_not_null", self)
 
     def is_in(self, values: Iterable[Value]) -> Expr:
-        """True where the value is one of `values`."""
-        return call("is_in", self, *values)
+        """True where the value is one of `values`; null where it is not and one of them is null."""
+        if isinstance(values, str):
+            raise ValueError(f"is_in({values!r}) would compare with each letter: give a list, such as [{values!r}]")
+        listed = tuple(values)
+        if not listed:
+            raise ValueError("is_in([]) can never be true: give at least one value")
+        return call("is_in", self, *listed)
 
     def is_between(self, low: Operand, high: Operand) -> Expr:
         """True where `low <= value <= high`."""
@@ -133,7 +145,10 @@ class Expr:
         return call("coalesce", self, value)
 
     def cast(self, to: type) -> Expr:
-        """The value as `str`, `int`, `float`, `bool` or `et.Instant`; null where that cannot be."""
+        """The value as `str`, `int`, `float`, `bool` or `et.Instant`; null where that cannot be.
+
+        Numbers become instants, and instants and durations become integers, as microseconds. Floats are cut towards zero.
+        """
         if to not in _CASTS:
             raise ExpressionError(f"cast({to!r}) is not possible: use str, int, float, bool or et.Instant")
         return call(_CASTS[to], self)
@@ -143,7 +158,9 @@ class Expr:
         return call("abs", self)
 
     def round(self, digits: int = 0) -> Expr:
-        """Rounded to so many digits behind the point."""
+        """Rounded to so many digits behind the point, halves away from zero."""
+        if type(digits) is not int or not 0 <= digits <= 15:
+            raise ValueError(f"round(digits={digits!r}): digits must be a whole number from 0 to 15")
         return call("round", self, digits)
 
     def floor(self) -> Expr:
@@ -170,9 +187,13 @@ class Expr:
         """The logarithm to base 10."""
         return call("log10", self)
 
+    def sign(self) -> Expr:
+        """1 above zero, -1 below, 0 at zero."""
+        return call("sign", self)
+
     def clip(self, low: Operand, high: Operand) -> Expr:
-        """The value, but not below `low` and not above `high`."""
-        return call("least", call("greatest", self, low), high)
+        """The value, but not below `low` and not above `high`; null stays null and NaN stays NaN."""
+        return call("clip", self, low, high)
 
     def lower(self) -> Expr:
         """The text in small letters."""
@@ -183,7 +204,7 @@ class Expr:
         return call("upper", self)
 
     def strip(self) -> Expr:
-        """The text without white space at its ends."""
+        """The text without spaces, tabs and line ends around it."""
         return call("strip", self)
 
     def length(self) -> Expr:
@@ -203,48 +224,60 @@ class Expr:
         return call("ends_with", self, text)
 
     def matches(self, pattern: str) -> Expr:
-        """True where the regular expression is found in the text."""
+        """True where the regular expression is found in the text; write `^...$` for the whole text.
+
+        The language is that of Rust's regex crate: no look-around and no references back.
+        """
         return call("matches", self, pattern)
 
     def replace(self, old: str, new: str) -> Expr:
-        """The text with every `old` replaced by `new`."""
+        """The text with every `old` replaced by `new`, letter for letter."""
+        if not old:
+            raise ValueError('replace(old="") has nothing to look for: give at least one letter')
         return call("replace", self, old, new)
 
     def hour(self) -> Expr:
         """The hour of an instant, 0 to 23, UTC."""
         return call("hour", self)
 
+    def minute(self) -> Expr:
+        """The minute of an instant, 0 to 59, UTC."""
+        return call("minute", self)
+
     def weekday(self) -> Expr:
         """The day of the week of an instant, 1 (Monday) to 7, UTC."""
         return call("weekday", self)
 
     def _aggregation(self, function: str, **arguments: object) -> Aggregation:
-        return aggregation(function, self, **arguments)
+        return Aggregation(function, self, settled(function, arguments))
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Column(Expr):
     """A column of the row."""
 
-    __slots__ = ("name",)
+    name: str
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __post_init__(self) -> None:
+        if type(self.name) is not str or not self.name:
+            raise ValueError(f'col({self.name!r}): a column has a name, such as col("dose")')
 
     @property
     def key(self) -> tuple[object, ...]:
         return ("column", self.name)
 
     def __repr__(self) -> str:
-        return f"col({self.name!r})"
+        return f"col({quoted(self.name)})"
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Literal(Expr):
-    """A value that stands in the text of the expression."""
+    """A value that stands in the text of the expression. Instants are held in UTC."""
 
-    __slots__ = ("value",)
+    value: Value
 
-    def __init__(self, value: Value) -> None:
-        self.value = value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", literal_value(self.value))
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -252,39 +285,59 @@ class Literal(Expr):
         return ("literal", type(self.value).__name__, repr(self.value))
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return quoted(self.value) if isinstance(self.value, str) else repr(self.value)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Expr):
-    """A function of other expressions. `function` is one of the names that `infer.SIGNATURES` lists."""
+    """A function of other expressions. `function` is one of the names in `signatures.SIGNATURES`."""
 
-    __slots__ = ("arguments", "function")
-
-    def __init__(self, function: str, arguments: tuple[Expr, ...]) -> None:
-        self.function = function
-        self.arguments = arguments
+    function: str
+    arguments: tuple[Expr, ...]
 
     @property
     def key(self) -> tuple[object, ...]:
         return (self.function, *(argument.key for argument in self.arguments))
 
     def __repr__(self) -> str:
-        inside = [f"({one!r})" if isinstance(one, Call) and one.function in INFIX else repr(one) for one in self.arguments]
-        if self.function in INFIX:
-            return f" {INFIX[self.function]} ".join(inside)
-        if self.function in PREFIX:
-            return f"{PREFIX[self.function]}{inside[0]}"
-        if self.function in FREE:
-            return f"{self.function}({', '.join(inside)})"
-        return f"{inside[0]}.{self.function}({', '.join(inside[1:])})"
+        return call_text(self.function, [_written(argument) for argument in self.arguments])
 
 
-INFIX = {
-    "add": "+", "and": "&", "div": "/", "eq": "==", "floordiv": "//", "ge": ">=", "gt": ">", "le": "<=", "lt": "<",
-    "mod": "%", "mul": "*", "ne": "!=", "or": "|", "pow": "**", "sub": "-",
-}  # fmt: skip
-PREFIX = {"neg": "-", "not": "~"}
-FREE = ("coalesce", "concat", "greatest", "least", "when")
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Aggregation:
+    """An aggregation: its function, its expression (None: the events themselves) and its settings.
+
+    Settings are those of `settings.SETTINGS`, complete and in that order, durations in microseconds. Make one with a
+    method of an expression, with `count()` or `rate()`; `aggregation()` makes one by name.
+    """
+
+    function: str
+    of: Expr | None
+    arguments: tuple[tuple[str, object], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.of is None and self.function not in OF_EVENTS:
+            raise ValueError(f'{self.function} needs an expression: for example col("dose").{self.function}(...)')
+
+    def argument(self, name: str) -> object:
+        """The setting of this name. Raises `KeyError` when the aggregation has no such setting."""
+        return dict(self.arguments)[name]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The structure as plain values."""
+        return ("aggregation", self.function, None if self.of is None else self.of.key, self.arguments)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aggregation) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.arguments)
+        before = "" if self.of is None else f"{receiver(_written(self.of))}."
+        return f"{before}{self.function}({settings})"
 
 
 def call(function: str, *arguments: object) -> Call:
@@ -293,15 +346,17 @@ def call(function: str, *arguments: object) -> Call:
 
 
 def as_expr(value: object) -> Expr:
-    """The expression itself, or the literal of a plain value."""
-    if isinstance(value, Expr):
-        return value
-    if value is None or isinstance(value, bool | int | float | str | datetime | timedelta):
-        return Literal(value)
-    raise ExpressionError(f"{value!r} cannot stand in an expression: use numbers, text, True, False, None, datetime or timedelta")
+    """The expression itself, or the literal of a plain value. Raises `ExpressionError` for what is neither."""
+    return value if isinstance(value, Expr) else Literal(value)  # type: ignore[arg-type] # Literal refuses the rest
 
 
-def same(left: Expr, right: Expr) -> bool:
+def _written(expression: Expr) -> Written:
+    if isinstance(expression, Call):
+        return repr(expression), kind_of(expression.function)
+    return repr(expression), "value" if isinstance(expression, Literal) else "term"
+
+
+def same(left: Expr | Aggregation, right: Expr | Aggregation) -> bool:
     """True when two trees are alike to the last literal.
 
     >>> same(col("a") + 1, col("a") + 1)
@@ -317,22 +372,4 @@ def col(name: str) -> Column:
 
 def lit(value: Value) -> Literal:
     """A literal value."""
-    made = as_expr(value)
-    if not isinstance(made, Literal):
-        raise ExpressionError(f"lit({value!r}) is an expression already: use it as it is")
-    return made
-
-
-def concat(*parts: Operand) -> Expr:
-    """Texts one behind the other; null when one of them is."""
-    return call("concat", *parts)
-
-
-def least(*values: Operand) -> Expr:
-    """The smallest of several values of a row; nulls are passed over."""
-    return call("least", *values)
-
-
-def greatest(*values: Operand) -> Expr:
-    """The largest of several values of a row; nulls are passed over."""
-    return call("greatest", *values)
+    return Literal(value)

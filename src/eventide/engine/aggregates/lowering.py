@@ -25,6 +25,7 @@ from eventide.engine.aggregates.terms import (
     Values,
     WholeSum,
 )
+from eventide.engine.solid import solid
 from eventide.expressions import Aggregation, Expr, OwnAggregate, to_polars
 
 Output = Callable[[pl.DataFrame], pl.Expr | pl.Series]
@@ -113,6 +114,9 @@ class Aggregates:
 
     def results(self, merged: pl.DataFrame) -> pl.DataFrame:
         """The result columns of merged states, which also hold `window_start` and `window_end` in microseconds."""
+        return self._results(solid(merged))
+
+    def _results(self, merged: pl.DataFrame) -> pl.DataFrame:
         plain = [(name, output) for name, output in self.outputs if not isinstance(output, OwnOutput)]
         made = merged.select(output(merged).alias(name) for name, output in plain)
         for name, output in self.outputs:

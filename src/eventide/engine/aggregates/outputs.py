@@ -6,7 +6,9 @@ Law: one function an aggregate, named after it; the table at the end is the whol
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import polars as pl
 
@@ -228,11 +230,19 @@ def _quantile(lowering: Lowering, aggregation: Aggregation) -> Output:
         behind = counts.list.eval(pl.element().cum_sum()) - rank
         place = behind.list.eval((pl.element() < 0).sum()).list.first()
         found = pl.col(tally.name).list.get(place, null_on_oob=True).struct.field("item")
-        size = 2.0 * pl.lit(_GAMMA).pow((found.abs() - _BUCKETS_BELOW).cast(pl.Float64)) / (_GAMMA + 1.0)
+        size = pl.lit(_bucket_sizes()).gather(found.abs())
         value = pl.when(found == 0).then(0.0).otherwise(size * found.sign())
         return value.clip(pl.col(least.name), pl.col(most.name))
 
     return output
+
+
+@cache
+def _bucket_sizes() -> pl.Series:
+    """The value that stands for each bucket. A table, so that it has the same bits everywhere."""
+    top = math.floor(math.log(sys.float_info.max) / math.log(_GAMMA))
+    orders = (min(max(order, -36_000), top) for order in range(-_BUCKETS_BELOW, _BUCKETS_BELOW))
+    return pl.Series("sizes", [2.0 * _GAMMA**order / (_GAMMA + 1.0) for order in orders])
 
 
 def _top_k(lowering: Lowering, aggregation: Aggregation) -> Output:

@@ -40,6 +40,10 @@ class Door:
         seen = self.clocks.observe(log, rows, times, heartbeat)
         return Admitted(rows, times, seen.before, seen.progress), refused
 
+    def admissible(self, rows: pl.DataFrame) -> pl.Series:
+        """The event times of the rows that the guards let pass; no clock moves."""
+        return self._guard(rows)[0].get_column(self._settings.column).cast(pl.Int64)
+
     def _guard(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         time, arrival = pl.col(self._settings.column).cast(pl.Int64), pl.col(ARRIVAL).cast(pl.Int64)
         reason = pl.when(time.is_null()).then(pl.lit("event time is missing"))

@@ -6,6 +6,8 @@ its watermark has closed, but none behind the window of the largest event time s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from eventide.engine.clocks import Progress
@@ -14,24 +16,35 @@ from eventide.engine.steps.grid import Grid
 from eventide.instants import NO_WATERMARK
 
 
+@dataclass
+class Top:
+    """The last window that any event of the stream lies in, shared by all workers; None before the first event."""
+
+    grid: Grid
+    window: int | None = None
+
+    def see(self, rows: pl.DataFrame) -> None:
+        """Look at the event times (`_t`) of a batch."""
+        if rows.height:
+            last = rows.select(self.grid.last(pl.col("_t").max())).item()
+            self.window = last if self.window is None else max(self.window, last)
+
+
 class EmptyWindows:
     """Remembers, for each key, the next window that must show."""
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self.known = pl.DataFrame(schema={CODE: pl.Int64(), "next": pl.Int64(), "top": pl.Int64()})
+    def __init__(self, top: Top) -> None:
+        self._grid = top.grid
+        self._top = top
+        self.known = pl.DataFrame(schema={CODE: pl.Int64(), "next": pl.Int64()})
 
     def notice(self, rows: pl.DataFrame) -> None:
-        """Learn the keys of accepted rows (with `_code` and `_t`)."""
+        """Learn the keys of accepted rows (with `_code`, `_t` and `_before`)."""
         first = pl.max_horizontal(self._grid.first(pl.col("_t")), self._grid.first_open(pl.col("_before")))
         first = pl.when(pl.col("_before") > NO_WATERMARK).then(first).otherwise(self._grid.first(pl.col("_t")))
-        seen = rows.group_by(CODE).agg(first.min().alias("next"), self._grid.last(pl.col("_t")).max().alias("top"))
-        old = self.known.rename({"next": "old", "top": "old_top"})
-        both = old.join(seen, on=CODE, how="full", coalesce=True)
-        # a key that has had rows goes on where it stands: earlier windows of it are closed
-        self.known = both.select(
-            CODE, pl.min_horizontal("old", "next").alias("next"), pl.max_horizontal("old_top", "top").alias("top")
-        )
+        seen = rows.group_by(CODE).agg(first.min().alias("next"))
+        # an accepted row may belong to an earlier open window than those seen so far; closed ones are behind "next"
+        self.known = pl.concat([self.known, seen]).group_by(CODE).agg(pl.col("next").min())
 
     def fill(self, due: pl.DataFrame | None, progress: Progress) -> pl.DataFrame | None:
         """`due` with the empty windows that came due as well."""
@@ -40,15 +53,25 @@ class EmptyWindows:
             return due
         last = windows.group_by(CODE).agg((pl.col("_window").max() + 1).alias("then"))
         moved = self.known.join(last, on=CODE, how="left")
-        self.known = moved.select(CODE, pl.max_horizontal("next", "then").alias("next"), "top")
+        self.known = moved.select(CODE, pl.max_horizontal("next", "then").alias("next"))
         if due is None:
             return windows
         return windows.join(due.drop("place"), on=[CODE, "_window"], how="left")
 
     def _due_windows(self, progress: Progress) -> pl.DataFrame:
-        top = self.known.get_column("top").max()
-        asked = self.known.select(CODE, pl.int_ranges("next", pl.lit(top) + 1, dtype=pl.Int64).alias("_window"))
-        windows = asked.explode("_window", empty_as_null=False)
+        top = -1 if self._top.window is None else self._top.window
+        listed = pl.int_ranges("next", pl.max_horizontal(pl.lit(top + 1), "next"), dtype=pl.Int64).alias("_window")
+        windows = self.known.select(CODE, listed).explode("_window", empty_as_null=False)
         ends = windows.select(self._grid.end(pl.col("_window")).alias("end")).to_series()
         placed = windows.with_columns(progress.place(windows.get_column(CODE), ends).alias("place"))
         return placed.filter(pl.col("place").is_not_null())
+
+    def snapshot(self) -> pl.DataFrame:
+        """The known keys and the top window."""
+        return self.known.with_columns(pl.lit(self._top.window, dtype=pl.Int64).alias("top"))
+
+    def restore(self, saved: pl.DataFrame) -> None:
+        """Take a snapshot back."""
+        self.known = saved.drop("top")
+        if saved.height:
+            self._top.window = saved.get_column("top")[0]

@@ -124,13 +124,15 @@ class _Work:
         touched = self.sessions.join(since, on=CODE, how="inner")
         is_open = pl.col("end") > pl.col("_since")
         open_now = touched.filter(is_open).drop("_since")
-        spans = ahead.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE)
+        spans = ahead.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE, next=_FIRST)
         if open_now.height:
-            spans = pl.concat([spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE))])
+            spans = pl.concat([spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE), "next")])
         spans = spans.sort(CODE, "start")
         apart = (pl.col("start") > pl.col("end").cum_max().shift(1).over(CODE)).fill_null(True)
         spans = spans.with_columns(apart.cum_sum().cast(pl.Int64).alias("_session"))
-        bounds = spans.group_by("_session").agg(pl.col(CODE).first(), pl.col("start").first(), pl.col("end").max())
+        bounds = spans.group_by("_session").agg(
+            pl.col(CODE).first(), pl.col("start").first(), pl.col("end").max(), pl.col("next").max()
+        )
         numbered = ahead.join(spans.select(PLACE, "_session"), on=PLACE, how="left", maintain_order="left")
         states = self._state.partial(numbered, ["_session"])
         if open_now.height:
@@ -141,12 +143,7 @@ class _Work:
             states = self._state.merge(stack([states, held.drop(CODE, "start", "end", "next", "out", "closed")]), ["_session"])
         grown = bounds.join(states, on="_session").drop("_session")
         kept = self.sessions.join(open_now.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
-        self.sessions = stack([kept, self._fresh(grown)])
-
-    def _fresh(self, sessions: pl.DataFrame) -> pl.DataFrame:
-        marks = [pl.lit(0).cast(pl.Int64).alias("next"), pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
-        states = [name for name in sessions.columns if ":" in name]
-        return sessions.with_columns(marks).select(*_SHAPE, *states)
+        self.sessions = stack([kept, _unseen(grown)])
 
     def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Judge one row a key against the sessions as they are at its place."""
@@ -169,9 +166,9 @@ class _Work:
 
     def _merge_in(self, rows: pl.DataFrame, met: pl.DataFrame, progress: Progress) -> None:
         """Merge each row with the sessions it touches: retractions, a revision or an early result, the new session."""
-        own = rows.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"))
+        own = rows.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), next=_FIRST)
         before = met.drop(PLACE, BEFORE, "_horizon", "t", "until")
-        every = stack([before, self._fresh(own.join(self._state.partial(rows, [CODE]), on=CODE))])
+        every = stack([before, _unseen(own.join(self._state.partial(rows, [CODE]), on=CODE))])
         merged = every.group_by(CODE).agg(
             pl.col("start").min(), pl.col("end").max(), pl.col("next").max(), pl.col("closed").any().alias("was_closed")
         )
@@ -250,3 +247,11 @@ class _Work:
         self.given.append(row)
 
 
+_FIRST = pl.lit(0, dtype=pl.Int64)
+"""The revision that a session begins with."""
+
+
+def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
+    """Sessions of which no row is out now."""
+    marks = [pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
+    return sessions.with_columns(marks).select(*_SHAPE, *(name for name in sessions.columns if ":" in name))

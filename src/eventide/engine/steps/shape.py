@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from eventide.engine.solid import solid
 from eventide.errors import EventideError
 from eventide.expressions import to_polars
 from eventide.flow import OFFSET
@@ -23,6 +24,12 @@ def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
 
 
 def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
+    if isinstance(step, MapBatches):
+        return _mapped(frame, step)
+    return _computed(solid(frame), step)
+
+
+def _computed(frame: pl.DataFrame, step: Filter | Select | WithColumns) -> pl.DataFrame:
     match step:
         case Filter(predicate):
             return frame.filter(to_polars(predicate))
@@ -32,8 +39,6 @@ def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
             return frame.select(*(to_polars(value).alias(name) for name, value in columns), *hidden)
         case WithColumns(columns):
             return frame.with_columns(to_polars(value).alias(name) for name, value in columns)
-        case MapBatches():
-            return _mapped(frame, step)
 
 
 def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:

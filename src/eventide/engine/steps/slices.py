@@ -157,11 +157,11 @@ class SliceWindows:
         """The state as frames."""
         frames = {"slices": stack(self.runs.frames)} if self.runs.frames else {}
         if self._empty is not None:
-            frames["empty"] = self._empty.known
+            frames["empty"] = self._empty.snapshot()
         return frames
 
     def restore(self, frames: dict[str, pl.DataFrame]) -> None:
         """Take the state of a snapshot."""
         self.runs.replace(frames.get("slices"))
         if self._empty is not None and "empty" in frames:
-            self._empty.known = frames["empty"]
+            self._empty.restore(frames["empty"])

@@ -6,6 +6,7 @@ Law: keys are independent of each other, so how they are spread does not show in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
@@ -14,7 +15,7 @@ from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, low
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE, KeyTable
 from eventide.engine.steps.counts import CountWindows
-from eventide.engine.steps.empty import EmptyWindows
+from eventide.engine.steps.empty import EmptyWindows, Top
 from eventide.engine.steps.grid import grid_of
 from eventide.engine.steps.judged import PLACE, Judged
 from eventide.engine.steps.results import MARKS, ResultRows
@@ -39,16 +40,24 @@ class Windows(Protocol):
     def restore(self, frames: Frames) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How to make the windows of a query, how far they reach behind an event, and what workers share."""
+
+    make: Callable[[], Windows]
+    reach_us: int
+    top: Top | None = None
+
+
 class WindowStep:
     """Windows over all keys, and the rows made of what is due."""
 
-    def __init__(
-        self, parts: list[Windows], results: ResultRows, input_types: Mapping[str, pl.DataType], reach_us: int
-    ) -> None:
-        self._parts = parts
+    def __init__(self, kind: Kind, workers: int, results: ResultRows, input_types: Mapping[str, pl.DataType]) -> None:
+        self._parts = [kind.make() for _ in range(workers)]
+        self._top = kind.top
         self._results = results
         self._input_types = input_types
-        self.reach_us = reach_us
+        self.reach_us = kind.reach_us
 
     @property
     def inputs(self) -> tuple[pl.Expr, ...]:
@@ -57,6 +66,8 @@ class WindowStep:
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Judge and add the rows of a batch; results are rows ready to go out."""
+        if self._top is not None:
+            self._top.see(rows)
         if len(self._parts) == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
             return Judged(self._made(judged.results), judged.late, judged.on_time, judged.corrected)
@@ -110,24 +121,25 @@ def window_step(plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, w
     query = plan.aggregate
     assert query is not None
     aggregates, input_types = lower(query.aggregates, schema)
-    make, reach_us = _kind(query, keys, aggregates.state)
     results = ResultRows(keys, aggregates, _extras(plan, query))
-    return WindowStep([make() for _ in range(workers)], results, input_types, reach_us)
+    return WindowStep(_kind(query, keys, aggregates.state), workers, results, input_types)
 
 
-def _kind(query: WindowedAggregate, keys: KeyTable, state: AggregateState) -> tuple[Callable[[], Windows], int]:
-    """How to make the windows of a query, and how far they reach behind an event."""
+def _kind(query: WindowedAggregate, keys: KeyTable, state: AggregateState) -> Kind:
     window, allowed_us, early = query.window, query.lateness.allowed_us, query.early
     match window:
         case Session(gap_us):
-            return lambda: SessionWindows(gap_us, state, allowed_us, early), gap_us
+            return Kind(lambda: SessionWindows(gap_us, state, allowed_us, early), gap_us)
         case Count(_, timeout_us):
-            return lambda: CountWindows(window, state), (timeout_us or 0) + 1
+            return Kind(lambda: CountWindows(window, state), (timeout_us or 0) + 1)
         case _:
             grid = grid_of(window)
     if allowed_us or early is not None:
-        return lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us
-    return lambda: SliceWindows(grid, keys, state, EmptyWindows(grid) if query.fill_empty else None), grid.reach_us
+        return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us)
+    if not query.fill_empty:
+        return Kind(lambda: SliceWindows(grid, keys, state, None), grid.reach_us)
+    top = Top(grid)
+    return Kind(lambda: SliceWindows(grid, keys, state, EmptyWindows(top)), grid.reach_us, top)
 
 
 def is_revised(query: WindowedAggregate) -> bool:

@@ -1,0 +1,35 @@
+"""The preview: a bounded input read once beforehand, for the strategy `perfect`.
+
+Law: the watermark after an event is the smallest event time still to come in its log, so nothing is late.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from eventide.engine.pipeline import Pipeline
+from eventide.flow import Batch, ReadContext
+from eventide.instants import END_OF_TIME
+from eventide.plan import Plan
+from eventide.semantics.eventtime import Perfect
+
+_ROWS = 524_288
+
+
+def preview(plan: Plan, pipeline: Pipeline, context: ReadContext) -> None:
+    """Give the clocks of a pipeline what they must know beforehand; only a plan with `perfect` needs it."""
+    if plan.event_time is None or not isinstance(plan.event_time.strategy, Perfect) or pipeline.clocks is None:
+        return
+    times: dict[str, list[pl.Series]] = {}
+    for number, one in enumerate(plan.inputs):
+        logs = one.source.open(context, {})
+        for reader in logs.discover():
+            times[reader.log] = []
+            while not reader.finished:
+                batch: Batch | None = reader.read(_ROWS)
+                if batch is not None:
+                    times[reader.log].append(pipeline.times_of(batch, number))
+        logs.close()
+    for log, parts in times.items():
+        whole = pl.concat(parts) if parts else pl.Series([], dtype=pl.Int64)
+        pipeline.clocks.add(log).preview = whole.reverse().cum_min().reverse().shift(-1, fill_value=END_OF_TIME - 1)
