@@ -34,7 +34,9 @@ def _instant(values: pl.Series) -> pl.Series:
         return values.cast(pl.Int64, strict=False).cast(_INSTANT)
     text = pl.col("x").str.strip_chars().str.replace(" ", "T", literal=True)
     day_only = text.str.len_chars() == len("2020-01-01")
-    whole = pl.when(day_only).then(text + "T00:00:00Z").when(text.str.contains(_OFFSET)).then(text).otherwise(text + "Z")
+    whole = (
+        pl.when(day_only).then(text + "T00:00:00Z").when(text.str.contains(_OFFSET)).then(text).otherwise(text + "Z")
+    )
     read = whole.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False, exact=True)
     return values.alias("x").to_frame().select(read).to_series()
 

@@ -12,14 +12,33 @@ from sqlglot import exp, generator, parser, tokens
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
-TYPES = {
-    "to_boolean": "BOOLEAN",
-    "to_float": "DOUBLE",
-    "to_instant": "TIMESTAMP",
-    "to_integer": "BIGINT",
-    "to_string": "TEXT",
+OPERATORS: dict[str, type[exp.Binary]] = {
+    "add": exp.Add,
+    "and": exp.And,
+    "div": exp.Div,
+    "eq": exp.EQ,
+    "floordiv": exp.IntDiv,
+    "ge": exp.GTE,
+    "gt": exp.GT,
+    "le": exp.LTE,
+    "lt": exp.LT,
+    "mod": exp.Mod,
+    "mul": exp.Mul,
+    "ne": exp.NEQ,
+    "or": exp.Or,
+    "pow": exp.Pow,
+    "sub": exp.Sub,
 }
-"""The SQL types that casts print."""
+"""The functions that are written as operators between two operands."""
+
+CASTS = {
+    "to_boolean": exp.DataType.Type.BOOLEAN,
+    "to_float": exp.DataType.Type.DOUBLE,
+    "to_instant": exp.DataType.Type.TIMESTAMP,
+    "to_integer": exp.DataType.Type.BIGINT,
+    "to_string": exp.DataType.Type.TEXT,
+}
+"""The functions that are written as casts, with the SQL types that they print."""
 
 WORDS = {
     "AND": TokenType.AND,
@@ -51,6 +70,12 @@ WORDS = {
 CALLS = ("CAST", "TRY_CAST")
 
 
+def _not(self: generator.Generator, node: exp.Not) -> str:
+    if isinstance(node.this, exp.Is):
+        return f"{self.sql(node.this, 'this')} IS NOT {self.sql(node.this, 'expression')}"
+    return self.not_sql(node)
+
+
 class EventideDialect(Dialect):
     """Expressions of Eventide as text."""
 
@@ -78,6 +103,8 @@ class EventideDialect(Dialect):
     class Generator(generator.Generator):
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **generator.Generator.TRANSFORMS,
+            exp.Array: lambda self, node: f"[{self.expressions(node, flat=True)}]",
+            exp.Not: _not,
             exp.IntDiv: lambda self, node: self.binary(node, "//"),
             exp.Pow: lambda self, node: self.binary(node, "**"),
         }
@@ -94,8 +121,4 @@ class EventideFlink(Dialect):
             **generator.Generator.TYPE_MAPPING,
             exp.DataType.Type.TEXT: "STRING",
             exp.DataType.Type.TIMESTAMP: "TIMESTAMP_LTZ(6)",
-        }
-        TRANSFORMS: ClassVar[dict[Any, Any]] = {
-            **generator.Generator.TRANSFORMS,
-            exp.TryCast: lambda self, node: self.func("TRY_CAST", node.this, suffix=f" AS {self.sql(node, 'to')})"),
         }

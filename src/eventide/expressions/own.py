@@ -104,11 +104,17 @@ def checked_own(parts: Mapping[str, Aggregation], merges: Mapping[str, Aggregati
 
 def _check_merges(parts: Mapping[str, Aggregation], merges: Mapping[str, Aggregation]) -> None:
     if set(parts) != set(merges):
-        raise ValueError(f"partial makes {sorted(parts)} but merge makes {sorted(merges)}: both must name the same parts")
+        raise ValueError(
+            f"partial makes {sorted(parts)} but merge makes {sorted(merges)}: both must name the same parts"
+        )
     for name, part in parts.items():
         wanted = _MERGES.get(part.function)
         if wanted is None:
-            raise ValueError(f"part {name!r} is {part.function}: make parts of sum, count, min or max, whose states merge")
+            raise ValueError(
+                f"part {name!r} is {part.function}: make parts of sum, count, min or max, whose states merge"
+            )
         merged = merges[name]
         if merged.function != wanted or merged.of is None or not same(merged.of, col(name)):
-            raise ValueError(f"part {name!r} is {part.function}, so merge it by parts[{name!r}].{wanted}(), not by {merged!r}")
+            raise ValueError(
+                f"part {name!r} is {part.function}, so merge it by parts[{name!r}].{wanted}(), not by {merged!r}"
+            )

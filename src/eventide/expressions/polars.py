@@ -35,7 +35,9 @@ def to_polars(expression: Expr) -> pl.Expr:
         case Call(function="matches"):
             _check_pattern(expression.arguments[1])
     if not isinstance(expression, Call) or expression.function not in _FUNCTIONS:
-        raise ExpressionError(f"{expression!r} is not an expression that Polars can compute: use the methods of col(...)")
+        raise ExpressionError(
+            f"{expression!r} is not an expression that Polars can compute: use the methods of col(...)"
+        )
     return _FUNCTIONS[expression.function](*(to_polars(argument) for argument in expression.arguments))
 
 
@@ -84,7 +86,9 @@ def _when(*parts: pl.Expr) -> pl.Expr:
 
 def _clip(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     # not Expr.clip: it casts the bounds to the value's type, so that an integer clipped to 6.5 became 6
-    return pl.when(value.is_nan()).then(value).when(value < low).then(low).when(value > high).then(high).otherwise(value)
+    return (
+        pl.when(value.is_nan()).then(value).when(value < low).then(low).when(value > high).then(high).otherwise(value)
+    )
 
 
 def _unless_zero(divisor: pl.Expr) -> pl.Expr:

@@ -30,5 +30,7 @@ def greatest(*values: Operand) -> Expr:
 
 def _several(function: str, values: tuple[Operand, ...]) -> Expr:
     if not values:
-        raise ValueError(f'{function}() has nothing to choose from: give at least one value, such as {function}(col("a"))')
+        raise ValueError(
+            f'{function}() has nothing to choose from: give at least one value, such as {function}(col("a"))'
+        )
     return call(function, *values)

@@ -221,3 +221,9 @@ SIGNATURES: Final[Mapping[str, Signature]] = {
     "when": Signature(3, None, _choice),
 }
 """Every function by its name in the tree. Operators have names too: `+` is `add`, `AND` is `and`."""
+
+LANGUAGE: Final = (
+    "use columns, numbers, 'text', TRUE, FALSE, NULL, + - * / // % **, = <> < <= > >=, AND OR NOT, IS [NOT] NULL, IN, "
+    "BETWEEN, CASE, CAST and functions"
+)
+"""What the language has, for messages."""

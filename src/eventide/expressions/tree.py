@@ -39,7 +39,9 @@ class Expr(Aggregates["Aggregation"]):
         return hash(self.key)
 
     def __bool__(self) -> bool:
-        raise ExpressionError(f"{self!r} has no truth of its own: combine conditions with & | ~ instead of and, or, not")
+        raise ExpressionError(
+            f"{self!r} has no truth of its own: combine conditions with & | ~ instead of and, or, not"
+        )
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override] # a comparison, as in every column library
         return call("eq", self, other)

@@ -49,7 +49,7 @@ class Clocks:
     def observe(self, log: str, rows: pl.DataFrame, times: pl.Series, heartbeat: int | None = None) -> Observation:
         """Take the next accepted events of a log and what its source asserts behind them."""
         clock = self.add(log)
-        self._come_back(clock)
+        self.come_back(log)
         self.started = True
         held = self._held(clock)
         codes = self.keys.encode(rows) if self.keys is not None else None
@@ -73,8 +73,9 @@ class Clocks:
         self.started = True
         return self._advanced(clock, _no_ticks(END_OF_TIME), held)
 
-    def _come_back(self, clock: Clock) -> None:
+    def come_back(self, log: str) -> None:
         """A log that was idle goes on from where the stream is now, so that no closed window opens again (decision 0007)."""
+        clock = self.add(log)
         if clock.idle:
             clock.idle = False
             clock.floor = max(clock.floor, self.stream)
