@@ -88,8 +88,10 @@ class Aggregates(Generic[A]):
         return self._aggregation("rate", per=per)
 
     def time_weighted_mean(self) -> A:
-        """The mean in which each reading counts for as long as it holds: until the next one, the last until the window's
-        end. The time before the window's first reading does not count."""
+        """The mean in which each reading counts for as long as it holds: until the next one, the last until the end.
+
+        The end is the window's; the time before the window's first reading does not count.
+        """
         return self._aggregation("time_weighted_mean")
 
     def slope(self, per: Duration = "1s") -> A:

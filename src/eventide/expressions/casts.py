@@ -58,4 +58,6 @@ CASTS: Final[Mapping[str, Callable[..., pl.Expr]]] = {
     "to_integer": _by_type(_integer, pl.Int64()),
     "to_string": _by_type(_string, pl.String()),
 }
-"""The casts by the names they have in the tree. Text is true or false by the words true, t, yes, 1 and false, f, no, 0."""
+"""The casts by the names they have in the tree.
+
+Text is true or false by the words true, t, yes, 1 and false, f, no, 0."""

@@ -1,6 +1,7 @@
 """Choices: `when(condition).then(value).otherwise(value)`.
 
-Law: conditions are looked at in order; a condition that is null is not true. A choice without `otherwise` is no expression.
+Law: conditions are looked at in order; a condition that is null is not true.
+A choice without `otherwise` is no expression.
 """
 
 from __future__ import annotations

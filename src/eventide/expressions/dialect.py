@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sqlglot import exp, generator, parser, tokens
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.tokens import TokenType
+from sqlglot.tokens import TokenType  # type: ignore[attr-defined] # sqlglot's own dialects import it so
 
 OPERATORS: dict[str, type[exp.Binary]] = {
     "add": exp.Add,

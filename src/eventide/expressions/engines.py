@@ -1,6 +1,7 @@
 """How functions are said in Flink SQL and Spark SQL, and what cannot be said there with the same meaning.
 
-Law: an entry of the tables means what `polars` computes; what would mean something else stands in `GAPS` with the reason.
+Law: an entry of the tables means what `polars` computes; what would mean something else stands in `GAPS` with the
+reason.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from eventide.errors import ExpressionError
 from eventide.expressions.own import OwnAggregate
-from eventide.expressions.signatures import NUMBERS, SIGNATURES, VALUE_TYPES, Misfit, ValueType
+from eventide.expressions.signatures import NUMBERS, SIGNATURES, VALUE_TYPES, Misfit, ValueType, unfixed
 from eventide.expressions.tree import Aggregation, Call, Column, Expr, Literal
 
 _EXTREMES = (*NUMBERS, "string", "boolean", "instant", "duration")
@@ -133,6 +133,9 @@ def _call(expression: Call, columns: Mapping[str, str], faults: list[str]) -> Va
     if not signature.least <= len(types) <= (signature.most or len(types)):
         faults.append(f"{expression!r}: {expression.function} takes another number of arguments than {len(types)}")
         return "null"
+    fault = unfixed(expression.function, expression.arguments)
+    if fault:
+        faults.append(f"{expression!r}: {fault}")
     try:
         return signature.rule(types)
     except Misfit as misfit:

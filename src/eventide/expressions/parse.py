@@ -1,7 +1,7 @@
 """Text to trees: the small SQL of `dialect`, as plans in YAML and JSON hold it.
 
-Law: `parse_expression(to_sql(tree))` is the same tree, for every tree. Nothing but the words, operators and functions of
-the language is taken, so a text can compute with the columns of a row and do nothing else.
+Law: `parse_expression(to_sql(tree))` is the same tree, for every tree. Nothing but the words, operators and
+functions of the language is taken, so a text can compute with the columns of a row and do nothing else.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def parse_aggregation(sql: str) -> Aggregation:
 
 
 def _read(sql: str, read: Callable[[exp.Expr], T]) -> T:
-    if not isinstance(sql, str) or not sql.strip():
+    if type(sql) is not str or not sql.strip():
         raise ExpressionError(f"cannot read {sql!r}: an expression is a text such as 'dose > 2.5'")
     if len(sql) > _TEXT_MAX:
         raise ExpressionError(f"cannot read {sql[:40]!r}...: it has {len(sql)} characters, and {_TEXT_MAX} are allowed")

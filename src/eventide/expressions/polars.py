@@ -38,7 +38,17 @@ def to_polars(expression: Expr) -> pl.Expr:
         raise ExpressionError(
             f"{expression!r} is not an expression that Polars can compute: use the methods of col(...)"
         )
-    return _FUNCTIONS[expression.function](*(to_polars(argument) for argument in expression.arguments))
+    return _FUNCTIONS[expression.function](*_arguments(expression))
+
+
+def _arguments(expression: Call) -> list[pl.Expr]:
+    arguments = [to_polars(argument) for argument in expression.arguments]
+    for place, argument in enumerate(expression.arguments):
+        # Polars refuses a null without a type where a function needs text, a number, a time or a condition
+        if isinstance(argument, Literal) and argument.value is None:
+            condition = expression.function == "when" and place % 2 == 0 and place < len(arguments) - 1
+            arguments[place] = pl.lit(None, pl.Boolean() if condition else _NULL_TYPES.get(expression.function))
+    return arguments
 
 
 def _literal(value: object) -> pl.Expr:
@@ -61,7 +71,7 @@ def _is_in(arguments: tuple[Expr, ...]) -> pl.Expr:
     texts = [one.value for one in choices if isinstance(one, Literal) and isinstance(one.value, str)]
     others = [one for one in choices if not (isinstance(one, Literal) and isinstance(one.value, str))]
     subject = to_polars(value)
-    # texts go as one list, which is quick when it is long; numbers one by one, because Polars keeps 1 and 1.0 apart in lists
+    # texts go as one list, which is quick when it is long; numbers one by one: Polars keeps 1 and 1.0 apart in lists
     found = [subject.is_in(pl.lit(pl.Series(texts, dtype=pl.String)).implode())] if texts else []
     return pl.any_horizontal(*found, *(subject == to_polars(one) for one in others))
 
@@ -104,6 +114,16 @@ def _round(value: pl.Expr, digits: pl.Expr) -> pl.Expr:
     return value.round(int(pl.select(digits).item()), mode="half_away_from_zero")
 
 
+_NULL_TYPES: Mapping[str, pl.DataType] = {
+    **dict.fromkeys(("and", "not", "or"), pl.Boolean()),
+    **dict.fromkeys(("abs", "ceil", "exp", "floor", "floordiv", "log", "log10", "neg", "round", "sign"), pl.Float64()),
+    **dict.fromkeys(
+        ("contains", "ends_with", "length", "lower", "replace", "starts_with", "strip", "upper"), pl.String()
+    ),
+    **dict.fromkeys(("concat", "matches"), pl.String()),
+    **dict.fromkeys(("hour", "minute", "weekday"), pl.Datetime("us", "UTC")),
+}
+
 _FUNCTIONS: Mapping[str, Callable[..., pl.Expr]] = {
     **CASTS,
     "abs": lambda x: x.abs(),
@@ -111,7 +131,7 @@ _FUNCTIONS: Mapping[str, Callable[..., pl.Expr]] = {
     "and": lambda x, y: x & y,
     "ceil": lambda x: x.ceil(),
     "clip": _clip,
-    "coalesce": lambda *x: pl.coalesce(*x),
+    "coalesce": pl.coalesce,
     "concat": lambda *x: pl.concat_str(x),
     "contains": lambda x, y: x.str.contains(y, literal=True),
     "div": lambda x, y: x / y,
@@ -121,13 +141,13 @@ _FUNCTIONS: Mapping[str, Callable[..., pl.Expr]] = {
     "floor": lambda x: x.floor(),
     "floordiv": lambda x, y: x // _unless_zero(y),
     "ge": lambda x, y: x >= y,
-    "greatest": lambda *x: pl.max_horizontal(*x),
+    "greatest": pl.max_horizontal,
     "gt": lambda x, y: x > y,
     "hour": lambda x: x.dt.hour().cast(pl.Int64),
     "is_not_null": lambda x: x.is_not_null(),
     "is_null": lambda x: x.is_null(),
     "le": lambda x, y: x <= y,
-    "least": lambda *x: pl.min_horizontal(*x),
+    "least": pl.min_horizontal,
     "length": lambda x: x.str.len_chars().cast(pl.Int64),
     "log": lambda x: x.log(),
     "log10": lambda x: x.log10(),

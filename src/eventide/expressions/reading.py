@@ -15,7 +15,7 @@ from sqlglot import exp
 from eventide.errors import ExpressionError
 from eventide.expressions.dialect import CASTS, OPERATORS, EventideDialect
 from eventide.expressions.settings import OF_EVENTS, SETTINGS
-from eventide.expressions.signatures import LANGUAGE, SIGNATURES
+from eventide.expressions.signatures import LANGUAGE, SIGNATURES, unfixed
 from eventide.expressions.tree import Call, Column, Expr, Literal, call
 from eventide.instants import instant_us, microseconds
 
@@ -25,7 +25,7 @@ Parts: TypeAlias = tuple[str, Expr | None, dict[str, object]]
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _WRITTEN_OTHERWISE = {*OPERATORS, *CASTS, "is_in", "is_null", "is_not_null", "neg", "not", "when"}
 _CALLED = sorted(set(SIGNATURES) - _WRITTEN_OTHERWISE)
-_OPERATOR_NAMES = {node: name for name, node in OPERATORS.items()}
+_OPERATOR_NAMES: Mapping[type[Node], str] = {node: name for name, node in OPERATORS.items()}
 _CASTS = {
     exp.DataType.Type.BOOLEAN: "to_boolean",
     exp.DataType.Type.DOUBLE: "to_float",
@@ -77,7 +77,7 @@ def _text(node: Node) -> str:
     return node.sql(dialect=EventideDialect, normalize_functions=False, comments=False)
 
 
-def _column(node: Node) -> Expr:
+def _column(node: exp.Column) -> Expr:
     if len(node.parts) > 1 or not isinstance(node.this, exp.Identifier):
         raise ExpressionError(f"{_text(node)!r} is not a column; a name with a dot stands in double quotes")
     return Column(node.name)
@@ -141,7 +141,7 @@ def _case(node: Node) -> Expr:
     return call("when", *parts, None if default is None else read_expression(default))
 
 
-def _cast(node: Node) -> Expr:
+def _cast(node: exp.Cast | exp.TryCast) -> Expr:
     kind = node.to.this
     if kind not in _CASTS or node.to.expressions:
         raise ExpressionError(f"{_text(node.to)!r} is not a type; use BOOLEAN, BIGINT, DOUBLE, TEXT or TIMESTAMP")
@@ -168,9 +168,9 @@ def _check(name: str, arguments: Sequence[Expr]) -> None:
     if not signature.least <= len(arguments) <= (signature.most or len(arguments)):
         wanted = signature.least if signature.least == signature.most else f"at least {signature.least}"
         raise ExpressionError(f"{name} takes {wanted} argument(s), not {len(arguments)}")
-    fixed = {"round": int, "matches": str}.get(name)
-    if fixed and not (isinstance(arguments[1], Literal) and type(arguments[1].value) is fixed):
-        raise ExpressionError(f"{name} needs a plain {'number' if fixed is int else 'text'} as second argument")
+    fault = unfixed(name, arguments)
+    if fault:
+        raise ExpressionError(fault)
 
 
 def _time(convert: Callable[[str, str], int], make: Callable[[timedelta], Any]) -> Callable[[Node], Expr]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from eventide.instants import non_negative_us, positive_us
@@ -114,6 +115,6 @@ def _edges(where: str, value: object) -> tuple[float, ...]:
     edges = tuple(float(edge) for edge in value)
     if len(edges) < 2 or any(math.isnan(edge) for edge in edges):
         raise ValueError(f"{where}: edges must hold at least two numbers, none of them NaN")
-    if not all(left < right for left, right in zip(edges, edges[1:], strict=False)):
+    if not all(left < right for left, right in pairwise(edges)):
         raise ValueError(f"{where}: edges must ascend, each larger than the one before")
     return edges

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
+from eventide.expressions.tree import Expr
+from eventide.expressions.tree import Literal as Value
+
 ValueType = Literal["string", "integer", "float", "boolean", "instant", "duration", "list", "record", "null"]
 """The types of values. `null` is the type of a literal null and fits everywhere."""
 
@@ -221,6 +224,21 @@ SIGNATURES: Final[Mapping[str, Signature]] = {
     "when": Signature(3, None, _choice),
 }
 """Every function by its name in the tree. Operators have names too: `+` is `add`, `AND` is `and`."""
+
+FIXED: Final[Mapping[str, Mapping[int, type]]] = {"matches": {1: str}, "replace": {1: str, 2: str}, "round": {1: int}}
+"""Arguments that must be plain values, the same for every row, by their place from 0."""
+
+
+def unfixed(function: str, arguments: Sequence[Expr]) -> str | None:
+    """What is wrong with the arguments that must be plain values; None where nothing is."""
+    for place, kind in FIXED.get(function, {}).items():
+        given = arguments[place]
+        if not isinstance(given, Value) or type(given.value) is not kind:
+            return f"{function} needs a plain {'number' if kind is int else 'text'} as argument {place + 1}"
+    if function == "replace" and isinstance(arguments[1], Value) and not arguments[1].value:
+        return "replace has nothing to look for: give at least one letter"
+    return None
+
 
 LANGUAGE: Final = (
     "use columns, numbers, 'text', TRUE, FALSE, NULL, + - * / // % **, = <> < <= > >=, AND OR NOT, IS [NOT] NULL, IN, "

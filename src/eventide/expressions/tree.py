@@ -149,7 +149,8 @@ class Expr(Aggregates["Aggregation"]):
     def cast(self, to: type) -> Expr:
         """The value as `str`, `int`, `float`, `bool` or `et.Instant`; null where that cannot be.
 
-        Numbers become instants, and instants and durations become integers, as microseconds. Floats are cut towards zero.
+        Integers become instants, and instants and durations become integers, as microseconds. Floats are cut towards
+        zero.
         """
         if to not in _CASTS:
             raise ExpressionError(f"cast({to!r}) is not possible: use str, int, float, bool or et.Instant")

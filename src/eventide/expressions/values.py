@@ -12,7 +12,7 @@ from typing import TypeAlias
 from eventide.errors import ExpressionError
 from eventide.instants import LONGEST
 
-Value: TypeAlias = None | bool | int | float | str | datetime | timedelta
+Value: TypeAlias = bool | int | float | str | datetime | timedelta | None
 """What a literal can be. A `datetime` without an offset is UTC."""
 
 
@@ -26,7 +26,7 @@ def literal_value(value: object) -> Value:
         case int():
             raise ExpressionError(f"{value} is not a 64-bit integer: write it as a float, {value:.3e}")
         case datetime():
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)).replace(fold=0)
         case timedelta() if abs(value) <= timedelta(microseconds=LONGEST):
             return value
     raise ExpressionError(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 
 from eventide.errors import ExpressionError
 from eventide.expressions.dialect import CASTS, OPERATORS, WORDS, EventideDialect, EventideFlink
@@ -20,7 +21,7 @@ from eventide.expressions.tree import Aggregation, Call, Column, Expr, Literal
 from eventide.instants import duration_text
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_DIALECTS = {"eventide": EventideDialect, "flink": EventideFlink, "spark": "spark"}
+_DIALECTS: Mapping[str, str | type[Dialect]] = {"eventide": EventideDialect, "flink": EventideFlink, "spark": "spark"}
 _PRINTERS: Mapping[str, Mapping[str, Printer]] = {"flink": FLINK, "spark": SPARK}
 
 
@@ -82,9 +83,13 @@ def _call(name: str, arguments: list[exp.Expr], dialect: str) -> exp.Expr:
     if name in OPERATORS:
         return operator(OPERATORS[name], *arguments)
     if name in CASTS:
-        cast = exp.Cast if dialect == "eventide" else exp.TryCast
-        return cast(this=arguments[0], to=exp.DataType(this=CASTS[name]))
+        to = exp.DataType(this=CASTS[name])
+        return exp.Cast(this=arguments[0], to=to) if dialect == "eventide" else _try_cast(arguments[0], to)
     return _FORMS[name](*arguments) if name in _FORMS else function(name, *arguments)
+
+
+def _try_cast(inner: exp.Expr, to: exp.Expr) -> exp.Expr:
+    return exp.TryCast(this=inner, to=to, safe=True)  # without safe, Spark would be given a CAST that stops the run
 
 
 def _case(*parts: exp.Expr) -> exp.Expr:

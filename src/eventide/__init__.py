@@ -1,0 +1,121 @@
+"""Eventide: event-time stream processing for Python.
+
+    import eventide as et
+
+Law: the same events give the same answer - at any speed, any batch size - and no event disappears without a trace.
+"""
+
+from eventide.connectors import (
+    Feed,
+    by_arrival,
+    call,
+    console,
+    from_frame,
+    from_rows,
+    read_csv,
+    read_ndjson,
+    read_parquet,
+    replay,
+    write_csv,
+    write_duckdb,
+    write_ndjson,
+    write_parquet,
+)
+from eventide.errors import (
+    CheckpointError,
+    EventideError,
+    ExpressionError,
+    PlanError,
+    SinkError,
+    SourceError,
+    TooManyBadRows,
+)
+from eventide.expressions import (
+    Aggregation,
+    Expr,
+    OwnAggregate,
+    coalesce,
+    col,
+    concat,
+    count,
+    greatest,
+    least,
+    lit,
+    own_aggregate,
+    rate,
+    when,
+)
+from eventide.instants import Instant
+from eventide.plan import Stream
+from eventide.runners import Outcome
+from eventide.semantics.eventtime import (
+    OwnStrategy,
+    adaptive,
+    ascending,
+    bounded,
+    per_key,
+    perfect,
+    punctuated,
+)
+from eventide.semantics.lateness import every, on_change
+from eventide.semantics.schema import Schema, field, schema
+from eventide.semantics.windows import count_window, global_window, session, sliding, tumbling
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Aggregation",
+    "CheckpointError",
+    "EventideError",
+    "Expr",
+    "ExpressionError",
+    "Feed",
+    "Instant",
+    "Outcome",
+    "OwnAggregate",
+    "OwnStrategy",
+    "PlanError",
+    "Schema",
+    "SinkError",
+    "SourceError",
+    "Stream",
+    "TooManyBadRows",
+    "adaptive",
+    "ascending",
+    "bounded",
+    "by_arrival",
+    "call",
+    "coalesce",
+    "col",
+    "concat",
+    "console",
+    "count",
+    "count_window",
+    "every",
+    "field",
+    "from_frame",
+    "from_rows",
+    "global_window",
+    "greatest",
+    "least",
+    "lit",
+    "on_change",
+    "own_aggregate",
+    "per_key",
+    "perfect",
+    "punctuated",
+    "rate",
+    "read_csv",
+    "read_ndjson",
+    "read_parquet",
+    "replay",
+    "schema",
+    "session",
+    "sliding",
+    "tumbling",
+    "when",
+    "write_csv",
+    "write_duckdb",
+    "write_ndjson",
+    "write_parquet",
+]

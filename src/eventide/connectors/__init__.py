@@ -1,0 +1,29 @@
+"""Connectors: where events come from and where outputs go, one folder or file for each kind of system.
+
+Law: a connector carries rows and judges nothing; what it cannot read becomes a refused row with its reason.
+"""
+
+from eventide.connectors.files.sinks import write_csv, write_ndjson, write_parquet
+from eventide.connectors.memory.call import call
+from eventide.connectors.memory.rows import Feed
+from eventide.connectors.order import by_arrival
+from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjson, read_parquet, replay
+from eventide.connectors.screen import console
+from eventide.connectors.tables.duckdb import write_duckdb
+
+__all__ = [
+    "Feed",
+    "by_arrival",
+    "call",
+    "console",
+    "from_frame",
+    "from_rows",
+    "read_csv",
+    "read_ndjson",
+    "read_parquet",
+    "replay",
+    "write_csv",
+    "write_duckdb",
+    "write_ndjson",
+    "write_parquet",
+]

@@ -1,0 +1,120 @@
+"""Replay: a source paced by the arrival times of its rows.
+
+Law: pacing changes when rows are handed out, never which or in what order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from eventide.flow import ARRIVAL, OFFSET, Batch, LogReader, LogSet, Position, ReadContext, Source, no_refused
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A source whose rows come at `speed` times the pace at which they arrived."""
+
+    source: Source
+    speed: float
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0:
+            raise ValueError(f"speed={self.speed} must be above zero: 60 plays an hour in a minute")
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def columns(self) -> Mapping[str, pl.DataType]:
+        return self.source.columns
+
+    @property
+    def single_log(self) -> bool:
+        return self.source.single_log
+
+    @property
+    def bounded(self) -> bool:
+        return self.source.bounded
+
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> ReplayLogs:
+        return ReplayLogs(self.source.open(context, positions), self.speed, context)
+
+
+@dataclass
+class ReplayLogs:
+    """The logs of a replay: all paced from the same first arrival."""
+
+    inner: LogSet
+    speed: float
+    context: ReadContext
+    first_arrival_us: int | None = None
+    began_us: int = 0
+
+    @property
+    def may_grow(self) -> bool:
+        return self.inner.may_grow
+
+    def discover(self) -> Sequence[LogReader]:
+        return [ReplayReader(reader, self) for reader in self.inner.discover()]
+
+    def due_us(self) -> int:
+        """The latest arrival time whose turn has come."""
+        assert self.first_arrival_us is not None
+        passed_us = self.context.clock.now_us() - self.began_us
+        return self.first_arrival_us + int(min(passed_us * self.speed, 2.0**61))
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class ReplayReader:
+    """Hands out the rows of a log when their time has come."""
+
+    def __init__(self, inner: LogReader, logs: ReplayLogs) -> None:
+        self.log = inner.log
+        self._inner = inner
+        self._logs = logs
+        self._waiting: Batch | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self._waiting is None and self._inner.finished
+
+    def read(self, rows_max: int) -> Batch | None:
+        if self._waiting is None:
+            self._waiting = self._inner.read(rows_max)
+            if self._waiting is None:
+                return None
+        waiting = self._waiting
+        arrivals = waiting.rows.get_column(ARRIVAL).cast(pl.Int64)
+        if self._logs.first_arrival_us is None and arrivals.drop_nulls().len():
+            self._logs.first_arrival_us, self._logs.began_us = int(arrivals.drop_nulls()[0]), self._logs.context.clock.now_us()
+        if self._logs.first_arrival_us is None:
+            self._waiting = None
+            return waiting
+        early = (arrivals > self._logs.due_us()).fill_null(False)
+        ready = int(early.arg_max() or 0) if early.any() else arrivals.len()
+        return self._split(waiting, min(ready, rows_max))
+
+    def _split(self, waiting: Batch, ready: int) -> Batch | None:
+        if ready >= waiting.rows.height:
+            self._waiting = None
+            return waiting
+        if ready == 0:
+            return None
+        last = int(waiting.rows.get_column(OFFSET)[ready - 1])
+        now, later = pl.col(OFFSET) <= last, pl.col(OFFSET) > last
+        self._waiting = replace(waiting, rows=waiting.rows.slice(ready), refused=waiting.refused.filter(later))
+        return Batch(waiting.log, waiting.rows.head(ready), waiting.refused.filter(now) if waiting.refused.height else no_refused())
+
+    def position(self) -> Position:
+        if self._waiting is None:
+            return self._inner.position()
+        return {"offset": int(self._waiting.rows.get_column(OFFSET)[0])}
+
+    def close(self) -> None:
+        self._inner.close()
