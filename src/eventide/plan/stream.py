@@ -6,7 +6,7 @@ Law: nothing is read before `run`; a wrong argument is refused where it is writt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -147,10 +147,13 @@ class Stream:
 
     def output(self, name: str, build: Callable[[Stream], Stream]) -> Stream:
         """A further named output, made from this one: `.output("alerts", lambda doses: doses.filter(col("peak") > 1))`."""
-        made = build(Stream(replace(self.plan, branches=(), writes=()))).plan
-        if replace(made, **{_tail(made): getattr(self.plan, _tail(made)), "writes": ()}) != replace(self.plan, branches=(), writes=()):
-            raise PlanError.of(f"output {name!r}", "its function does more than filter and shape rows", "Use filter, select, with_columns and write")
-        branch = Branch(name, getattr(made, _tail(made)))
+        start = replace(self.plan, branches=(), writes=())
+        made = build(Stream(start)).plan
+        section = _tail(start)
+        others = [part.name for part in fields(Plan) if part.name not in (section, "writes")]
+        if any(getattr(made, part) is not getattr(start, part) for part in others):
+            raise PlanError.of(f"output {name!r}", "its function does more than shape rows", "Use filter, select, with_columns and write only")
+        branch = Branch(name, getattr(made, section))
         writes = tuple(Write(name, write.sink) for write in made.writes)
         return Stream(replace(self.plan, branches=(*self.plan.branches, branch), writes=(*self.plan.writes, *writes)))
 

@@ -1,0 +1,136 @@
+"""Sources and sinks as plain values and back, for plans as text.
+
+Law: only what lies outside the process can be written down; frames, rows, feeds and functions are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from eventide.connectors.files.parquet import ParquetFiles
+from eventide.connectors.files.sinks import FileSink
+from eventide.connectors.files.source import TextFiles
+from eventide.connectors.formats.text import Csv, NdJson
+from eventide.connectors.order import ByArrival, Order, Ordered
+from eventide.connectors.replay import Replay
+from eventide.connectors.screen import Screen
+from eventide.connectors.tables.duckdb import DuckDb
+from eventide.errors import PlanError
+from eventide.flow import Sink, Source
+from eventide.semantics.schema import Field, Schema
+
+Tree = dict[str, Any]
+_FIELD = asdict(Field("string"))
+
+
+def source_to(source: Source) -> Tree:
+    """A source as plain values."""
+    match source:
+        case Replay():
+            return source_to(source.source) | {"speed": source.speed}
+        case Ordered():
+            return source_to(source.source) | {"order": _order_to(source.order)}
+        case TextFiles():
+            kind = "csv" if isinstance(source.format, Csv) else "ndjson"
+            tree = _file(kind, source) | {"follow": source.follow, "one_log": source.one_log}
+            if isinstance(source.format, Csv):
+                tree |= {"separator": source.format.separator, "quote": source.format.quote}
+            return tree
+        case ParquetFiles():
+            return _file("parquet", source)
+        case _:
+            raise PlanError.of(f"source {source.name}", f"{type(source).__name__} lives in Python only", "Write its rows to a file and read that")
+
+
+def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
+    tree: Tree = {"kind": kind, "path": source.path, "name": source.name, "schema": _schema_to(source.schema)}
+    return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+
+
+def source_from(tree: Mapping[str, Any]) -> Source:
+    """A source of plain values."""
+    schema = _schema_from(tree["schema"])
+    kind, path, arrival, name = tree.get("kind"), tree["path"], tree.get("arrival"), tree.get("name", "")
+    made: Source
+    match kind:
+        case "csv":
+            form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"'))
+            made = TextFiles(path, form, schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name)
+        case "ndjson":
+            made = TextFiles(path, NdJson(schema), schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name)
+        case "parquet":
+            made = ParquetFiles(path, schema, arrival, name)
+        case _:
+            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson or parquet")
+    if "order" in tree:
+        made = Ordered(made, _order_from(tree["order"]))
+    return Replay(made, float(tree["speed"])) if "speed" in tree else made
+
+
+def _order_to(order: Order) -> Any:
+    return {"by_arrival": order.tie} if isinstance(order, ByArrival) else order
+
+
+def _order_from(tree: Any) -> Order:
+    match tree:
+        case "as_is" | "reversed":
+            return tree  # type: ignore[no-any-return] # one of the two words
+        case {"by_arrival": str(tie)}:
+            return ByArrival(tie)
+        case _:
+            raise ValueError(f"order: {tree!r} is not an order: write reversed or {{by_arrival: offset}}")
+
+
+def _schema_to(schema: Schema) -> Tree:
+    columns: Tree = {}
+    for name, rule in schema.fields:
+        own = {key: value for key, value in asdict(rule).items() if value != _FIELD[key] and key != "type"}
+        columns[name] = {"type": rule.type, **own} if own else rule.type
+    tree: Tree = {"columns": columns}
+    if schema.unknown != "drop":
+        tree["unknown"] = schema.unknown
+    if schema.bad_share_max is not None:
+        tree["bad_share_max"] = schema.bad_share_max
+    return tree
+
+
+def _schema_from(tree: Mapping[str, Any]) -> Schema:
+    fields = tuple((name, _field(name, rule)) for name, rule in tree["columns"].items())
+    return Schema(fields, tree.get("unknown", "drop"), tree.get("bad_share_max"))
+
+
+def _field(name: str, rule: Any) -> Field:
+    if isinstance(rule, str):
+        return Field(rule)  # type: ignore[arg-type] # Field itself refuses other words
+    unknown = sorted(set(rule) - set(_FIELD))
+    if unknown:
+        raise ValueError(f"column {name!r} has an unknown rule {', '.join(map(repr, unknown))}: rules are {', '.join(_FIELD)}")
+    return Field(**{key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()})
+
+
+def sink_to(sink: Sink) -> Tree:
+    """A sink as plain values."""
+    match sink:
+        case FileSink():
+            return {"kind": sink.format, "path": sink.path}
+        case DuckDb():
+            return {"kind": "duckdb", "path": sink.path, "table": sink.table}
+        case Screen():
+            return {"kind": "console"}
+        case _:
+            raise PlanError.of(f"sink {sink.name}", f"{type(sink).__name__} lives in Python only", "Write to a file or a table")
+
+
+def sink_from(tree: Mapping[str, Any]) -> Sink:
+    """A sink of plain values."""
+    match dict(tree):
+        case {"kind": ("csv" | "ndjson" | "parquet") as form, "path": str(path)}:
+            return FileSink(path, form)
+        case {"kind": "duckdb", "path": str(path), "table": str(table)}:
+            return DuckDb(path, table)
+        case {"kind": "console"}:
+            return Screen()
+        case _:
+            raise ValueError(f"{dict(tree)!r} is not a sink: write for example {{kind: csv, path: out.csv}}")

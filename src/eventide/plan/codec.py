@@ -1,0 +1,178 @@
+"""Plans as text: YAML or JSON and back, without loss.
+
+Law: reading gives the plan that was written; expressions are SQL text of our own dialect, durations are text such as "5m", and nothing
+in the text is ever run as code. What lives in Python only (functions, frames, own strategies) is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from eventide.errors import ExpressionError, PlanError
+from eventide.expressions import (
+    Aggregation,
+    OwnAggregate,
+    own_from_mapping,
+    own_to_mapping,
+    parse_aggregation,
+    parse_expression,
+    to_sql,
+)
+from eventide.plan.nodes import Branch, Filter, Input, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns, Write
+from eventide.plan.settings import (
+    early_from,
+    early_to,
+    event_time_from,
+    event_time_to,
+    lateness_from,
+    lateness_to,
+    window_from,
+    window_to,
+)
+
+VERSION = 1
+_CONNECTORS = "eventide.connectors.codec"
+"""Where sources and sinks are written and read; found by name, so that a plan does not depend on connectors."""
+
+Tree = dict[str, Any]
+
+
+def to_json(plan: Plan) -> str:
+    """The plan as JSON text."""
+    return msgspec.json.format(msgspec.json.encode(plan_to(plan)), indent=2).decode()
+
+
+def to_yaml(plan: Plan) -> str:
+    """The plan as YAML text."""
+    return msgspec.yaml.encode(plan_to(plan)).decode()
+
+
+def from_json(text: str) -> Plan:
+    """The plan of a JSON text."""
+    return _read(text, msgspec.json.decode)
+
+
+def from_yaml(text: str) -> Plan:
+    """The plan of a YAML text."""
+    return _read(text, msgspec.yaml.decode)
+
+
+def _read(text: str, decode: Any) -> Plan:
+    try:
+        tree = decode(text)
+    except msgspec.DecodeError as fault:
+        raise PlanError.of("plan", f"the text cannot be read: {fault}", "Mend it at that place") from None
+    if not isinstance(tree, dict) or tree.get("eventide") != VERSION:
+        raise PlanError.of("plan", f'it does not begin with "eventide: {VERSION}"', "Write that line first; it names the plan's format")
+    try:
+        return plan_from(tree)
+    except KeyError as fault:
+        raise PlanError.of("plan", f"{fault.args[0]!r} is missing", "Add it; `eventide explain` shows what a plan holds") from None
+    except (ValueError, TypeError, ExpressionError) as fault:
+        raise PlanError.of("plan", str(fault), "Mend it in the text") from None
+
+
+def plan_to(plan: Plan) -> Tree:
+    """The plan as plain values."""
+    connectors = import_module(_CONNECTORS)
+    tree: Tree = {"eventide": VERSION}
+    tree["sources"] = [connectors.source_to(one.source) | _optional("steps", _steps_to(one.steps)) for one in plan.inputs]
+    tree |= _optional("before", _steps_to(plan.before))
+    if plan.event_time is not None:
+        tree["event_time"] = event_time_to(plan.event_time)
+    tree |= _optional("after", _steps_to(plan.after))
+    if plan.aggregate is not None:
+        tree |= _aggregate_to(plan.aggregate)
+    tree |= _optional("finish", _steps_to(plan.finish))
+    tree |= _optional("outputs", [{"name": branch.name, "steps": _steps_to(branch.steps)} for branch in plan.branches])
+    tree |= _optional("write", [connectors.sink_to(write.sink) | {"output": write.output} for write in plan.writes])
+    return tree
+
+
+def plan_from(tree: Mapping[str, Any]) -> Plan:
+    """The plan of plain values."""
+    connectors = import_module(_CONNECTORS)
+    known = {"eventide", "sources", "before", "event_time", "after", "group_by", "window", "aggregates", "finish", "outputs", "write"}
+    known |= {"lateness", "early", "fill"}
+    unknown = sorted(set(tree) - known)
+    if unknown:
+        raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
+    return Plan(
+        tuple(Input(connectors.source_from(one), _steps_from(one.get("steps", ()))) for one in tree["sources"]),
+        _steps_from(tree.get("before", ())),
+        event_time_from(tree["event_time"]) if "event_time" in tree else None,
+        _steps_from(tree.get("after", ())),
+        _aggregate_from(tree) if "window" in tree else None,
+        _steps_from(tree.get("finish", ())),
+        tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
+        tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
+    )
+
+
+def _aggregate_to(query: WindowedAggregate) -> Tree:
+    tree: Tree = {"group_by": list(query.keys), "window": window_to(query.window)}
+    tree |= _optional("lateness", lateness_to(query.lateness))
+    tree |= _optional("early", early_to(query.early))
+    tree |= _optional("fill", "empty" if query.fill_empty else None)
+    tree["aggregates"] = {
+        name: own_to_mapping(one) if isinstance(one, OwnAggregate) else to_sql(one) for name, one in query.aggregates
+    }
+    return tree
+
+
+def _aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
+    if tree.get("fill") not in (None, "empty"):
+        raise ValueError(f"fill: {tree['fill']!r} is not a choice: write empty, or leave it out")
+    return WindowedAggregate(
+        tuple(tree.get("group_by", ())),
+        window_from(tree["window"]),
+        tuple((name, _aggregation(one)) for name, one in tree["aggregates"].items()),
+        lateness_from(tree.get("lateness", {})),
+        early_from(tree.get("early")),
+        tree.get("fill") == "empty",
+    )
+
+
+def _aggregation(given: str | Mapping[str, Any]) -> Aggregation | OwnAggregate:
+    return parse_aggregation(given) if isinstance(given, str) else own_from_mapping(given)
+
+
+def _steps_to(steps: Sequence[Step]) -> list[Tree]:
+    return [_step_to(step) for step in steps]
+
+
+def _step_to(step: Step) -> Tree:
+    match step:
+        case Filter(predicate):
+            return {"filter": to_sql(predicate)}
+        case Select(columns):
+            return {"select": {name: to_sql(value) for name, value in columns}}
+        case WithColumns(columns):
+            return {"with_columns": {name: to_sql(value) for name, value in columns}}
+        case MapBatches(function, _):
+            name = getattr(function, "__name__", "function")
+            raise PlanError.of("map_batches", f"{name} is a Python function", "Plans as text hold expressions only: use with_columns or filter")
+
+
+def _steps_from(steps: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    return tuple(_step_from(step) for step in steps)
+
+
+def _step_from(step: Mapping[str, Any]) -> Step:
+    match dict(step):
+        case {"filter": str(text)}:
+            return Filter(parse_expression(text))
+        case {"select": dict(columns)}:
+            return Select(tuple((name, parse_expression(text)) for name, text in columns.items()))
+        case {"with_columns": dict(columns)}:
+            return WithColumns(tuple((name, parse_expression(text)) for name, text in columns.items()))
+        case _:
+            raise ValueError(f"{dict(step)!r} is not a step: write filter, select or with_columns")
+
+
+def _optional(name: str, value: Any) -> Tree:
+    return {name: value} if value else {}
