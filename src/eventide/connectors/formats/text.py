@@ -128,8 +128,11 @@ class Csv:
         return Block(self._schema_names(frame), pl.Series(numbers, dtype=pl.Int64), bad, count)
 
     def _schema_names(self, frame: pl.DataFrame) -> pl.DataFrame:
-        renamed = {rule.path: name for name, rule in self.schema.fields if rule.path}
-        return frame.rename(renamed)
+        """The schema's columns under their own names; of the others those that the schema wants to see."""
+        wanted = {name: rule.path or name for name, rule in self.schema.fields}
+        named = [pl.col(path).alias(name) for name, path in wanted.items()]
+        others = [name for name in frame.columns if name not in wanted.values() and name not in wanted]
+        return frame.select(*named, *(others if self.schema.unknown != "drop" else ()))
 
 
 @dataclass(frozen=True, slots=True)

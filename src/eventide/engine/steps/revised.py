@@ -87,7 +87,7 @@ class RevisedWindows:
         final = pl.col("final_place")
         is_final = (pl.col("phase") == CLOSING) | ((pl.col("phase") == FIRST) & (final <= pl.col("place")).fill_null(False))
         bounds = [self._grid.start(pl.col(WINDOW)).alias("window_start"), self._grid.end(pl.col(WINDOW)).alias("window_end")]
-        marks = [is_final.alias("final"), pl.col("is_early").alias("early")]
+        marks = [is_final.alias("final"), pl.col("is_early").alias("early"), pl.lit("upsert").alias("op")]
         return [due.with_columns(*bounds, *marks)]
 
     @property

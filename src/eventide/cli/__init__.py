@@ -1,0 +1,61 @@
+"""The command line: `eventide run`, `check`, `explain`, `simulate` and `demo`.
+
+Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage or a plan
+that cannot run, 130 stopped by Ctrl-C after closing in order.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from eventide.cli.check import check
+from eventide.cli.demo import demo
+from eventide.cli.explain import explain
+from eventide.cli.run import run
+from eventide.cli.simulate import simulate
+from eventide.errors import EventideError, PlanError
+
+app = typer.Typer(
+    name="eventide",
+    help="Event-time stream processing: right answers from late and disordered streams.\n\n"
+    "Exit codes: 0 done; 1 the run failed; 2 wrong usage or a plan that cannot run; 130 stopped by Ctrl-C.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+for command in (run, check, explain, simulate, demo):
+    app.command()(command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from eventide import __version__
+
+        typer.echo(f"eventide {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Event-time stream processing: right answers from late and disordered streams."""
+
+
+def main() -> None:
+    """Run the command line; errors that Eventide raises on purpose are shown as one message, without a trace."""
+    try:
+        app()
+    except PlanError as fault:
+        _fail(fault, 2)
+    except EventideError as fault:
+        _fail(fault, 1)
+
+
+def _fail(fault: EventideError, code: int) -> None:
+    print(f"eventide: {fault}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,45 @@
+"""Pipelines from files: a Python file that makes a stream, or a plan as YAML or JSON.
+
+Law: only a `.py` file, which the user names on the own command line, is ever run; a plan as text is only read.
+"""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eventide.errors import PlanError
+from eventide.plan import Stream
+
+Pipeline = Annotated[
+    Path, typer.Argument(help="A .py file that makes a stream named `pipeline`, or a plan as .yaml or .json.", show_default=False)
+]
+
+
+def load(path: Path) -> Stream:
+    """The stream of a pipeline file."""
+    if not path.exists():
+        raise PlanError.of("pipeline", f"there is no file {path}", "Check the path")
+    match path.suffix:
+        case ".py":
+            return _from_python(path)
+        case ".yaml" | ".yml":
+            return Stream.from_yaml(path.read_text())
+        case ".json":
+            return Stream.from_json(path.read_text())
+        case other:
+            raise PlanError.of("pipeline", f"{path} ends with {other!r}", "Give a .py, .yaml or .json file")
+
+
+def _from_python(path: Path) -> Stream:
+    made = runpy.run_path(str(path), run_name="eventide_pipeline")
+    streams = {name: value for name, value in made.items() if isinstance(value, Stream) and not name.startswith("_")}
+    if "pipeline" in streams:
+        return streams["pipeline"]
+    if len(streams) == 1:
+        return next(iter(streams.values()))
+    found = f"it makes {', '.join(streams)}" if streams else "it makes no stream"
+    raise PlanError.of("pipeline", f"{path}: {found}", "Name the stream to run `pipeline`")
