@@ -30,7 +30,7 @@ SAFECAST = {
 class Settings:
     """What the job leaves to the user: the bound, the allowed lateness, the cap, the oldest age and the alert's threshold."""
 
-    bound: Duration = "30m"
+    bound: Duration = "5m"
     lateness: Duration = "1h"
     cap: Duration = "2h"
     max_age: Duration = "365d"

@@ -17,7 +17,7 @@ from eventide.radiation import Settings, doses, safecast, simulated
 def demo(  # noqa: PLR0913 - one option each
     input: Annotated[Path | None, typer.Option(help="A Safecast CSV file; without it the network is simulated.")] = None,  # noqa: A002 - the option's name
     output: Annotated[Path, typer.Option(help="The folder for results and report.")] = Path("out/demo"),
-    bound: Annotated[str, typer.Option(help="How far a reading may run behind its device's newest one.")] = "30m",
+    bound: Annotated[str, typer.Option(help="How far a reading may run behind its device's newest one.")] = "5m",
     lateness: Annotated[str, typer.Option(help="For how long a window takes corrections.")] = "1h",
     threshold: Annotated[float, typer.Option(help="Alert above this many counts a minute.")] = 100.0,
     seed: Annotated[int, typer.Option(help="The seed of the simulated network.")] = 7,

@@ -5,7 +5,7 @@ Law: every row is printed; for a glance at many rows use the run's own `show`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ class Screen:
 
     name: str = "console"
 
-    def open(self, output: str, identity: Sequence[str]) -> ScreenWriter:
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> ScreenWriter:
         from rich.console import Console
 
         return ScreenWriter(output, Console())

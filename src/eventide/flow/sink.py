@@ -5,7 +5,7 @@ Law: what `write` took is visible to readers only after `commit`; `abort` leaves
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import polars as pl
@@ -35,8 +35,8 @@ class Sink(Protocol):
     def name(self) -> str:
         """A short name for messages and metrics."""
 
-    def open(self, output: str, identity: Sequence[str]) -> Writer:
-        """Open for the named output (`results`, `late`, `dead_letters` or the user's own).
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
+        """Open for the named output (`results`, `late`, `dead_letters` or the user's own), whose frames have `columns`.
 
         `identity` names the columns that identify a row (empty where every row is its own): a sink that can upsert
         uses them. A frame may have a column `op` whose value `"retract"` takes a row back.

@@ -5,23 +5,23 @@ Law: what became of each reading is taken from the run's own outputs; the readin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 
 from eventide.engine.clocks import clocks_for
-from eventide.flow import ARRIVAL, LOG, OFFSET, ReadContext
+from eventide.engine.keys import key_table
+from eventide.flow import ARRIVAL, INSTANT, LOG, OFFSET, ReadContext
 from eventide.history.pictures import arrival_against_event_time, doses_of, lateness_histogram
 from eventide.history.report import Section, write_report
 from eventide.instants import instant_text
 from eventide.plan import Stream
 from eventide.radiation import Settings
 from eventide.runners import Outcome
-from eventide.semantics.eventtime import EventTime, bounded
+from eventide.semantics.eventtime import EventTime, bounded, per_key
 
 _ROWS = 524_288
-_DRAWN_MOST = 40_000
 _LISTED = 20
 
 
@@ -29,20 +29,19 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
     """Write the page of a run of `radiation.doses`; returns its path."""
     events = _events(readings, outcome, settings)
     results = outcome.results.rename({"device": "key"})
-    late = outcome.late.select(pl.col("device").alias("key"), pl.col("captured").alias("time"))
-    device = _most_corrected(outcome)
+    device = _most_corrected(events)
     total = outcome.accounting.total
     sections = [
         Section(
             "Arrival against event time",
-            "Each point is a reading. Readings right of the line were ahead of the log's watermark; with a clock for each device, one behind it can still be on time.",
-            arrival_against_event_time(_sampled(events)),
+            "Each point is a reading of the twelve hours in which most came behind their windows. Right of the line they were ahead of the log's watermark; with a clock for each device, a reading behind it can still be on time.",
+            arrival_against_event_time(_stretch(events)),
         ),
         Section("Lateness by device", "How long readings took to arrive, on a logarithmic scale.", lateness_histogram(events)),
         Section(
             f"Doses of {device}",
-            "Each window's last result. A circle marks a window that was put right after its first result.",
-            doses_of(results, late, device, settings.threshold),
+            "Each window's last result. A circle marks a window that took readings after its end.",
+            doses_of(results, events, device, settings.threshold),
         ),
         Section("Alerts", f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute.", table=outcome["alerts"].head(_LISTED)),
         Section("Late readings by device", "Behind their window and its allowed lateness; all are kept in late.csv.", table=_by_device(outcome.late)),
@@ -54,51 +53,67 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
 
 def _events(readings: Stream, outcome: Outcome, settings: Settings) -> pl.DataFrame:
     """Every reading with what became of it and the log's watermark behind it."""
-    clocks = clocks_for(EventTime("captured", bounded(settings.bound)), None, ())
-    logs = readings.plan.inputs[0].source.open(ReadContext(), {})
-    refused = outcome.dead_letters.select(LOG, OFFSET, pl.lit("refused").alias("fate"))
-    late = outcome.late.select(LOG, OFFSET, pl.lit("late").alias("fate"))
-    fates = pl.concat([refused, late])
+    fates = pl.concat(
+        [outcome.dead_letters.select(LOG, OFFSET, fate=pl.lit("refused")), outcome.late.select(LOG, OFFSET, fate=pl.lit("late"))]
+    )
     parts: list[pl.DataFrame] = []
+    logs = readings.plan.inputs[0].source.open(ReadContext(), {})
     for reader in logs.discover():
+        judge = _Judge(settings, reader.log)
         while not reader.finished:
             batch = reader.read(_ROWS)
-            if batch is None:
-                continue
-            rows = batch.rows.with_columns(pl.lit(reader.log).alias(LOG)).join(fates, on=[LOG, OFFSET], how="left", maintain_order="left")
-            good = rows.filter(pl.col("fate").is_null() | (pl.col("fate") != "refused"))
-            times = good.get_column("captured").cast(pl.Int64)
-            before = clocks.observe(reader.log, good, times).before
-            marked = good.with_columns(before.cast(pl.Datetime("us", "UTC")).alias("watermark"))
-            parts += [_shaped(marked), _shaped(rows.filter(pl.col("fate") == "refused").with_columns(pl.lit(None).cast(pl.Datetime("us", "UTC")).alias("watermark")))]
+            if batch is not None:
+                rows = batch.rows.with_columns(pl.lit(reader.log).alias(LOG))
+                parts += judge.classes(rows.join(fates, on=[LOG, OFFSET], how="left", maintain_order="left"))
     logs.close()
-    return _with_corrections(pl.concat(parts), outcome)
+    return pl.concat(parts)
+
+
+class _Judge:
+    """The clocks of the job once more: the log's own for the line, the devices' for what became of a reading."""
+
+    def __init__(self, settings: Settings, log: str) -> None:
+        strategy = bounded(settings.bound)
+        keys = key_table(("device",), {"device": pl.String()})
+        self._log = log
+        self._line = clocks_for(EventTime("captured", strategy), None, ())
+        self._devices = clocks_for(EventTime("captured", strategy, per_key("device", cap=settings.cap)), keys, ())
+
+    def classes(self, rows: pl.DataFrame) -> list[pl.DataFrame]:
+        """The rows of a batch, admitted and refused."""
+        is_refused = (pl.col("fate") == "refused").fill_null(False)
+        good = rows.filter(~is_refused)
+        times = good.get_column("captured").cast(pl.Int64)
+        line = self._line.observe(self._log, good, times).before.cast(INSTANT)
+        own = self._devices.observe(self._log, good, times).before.cast(INSTANT)
+        corrects = pl.col("captured").dt.truncate("5m").dt.offset_by("5m") <= own
+        fate = pl.when(pl.col("fate").is_null() & corrects).then(pl.lit("corrected")).otherwise(pl.col("fate"))
+        told = good.with_columns(line.alias("watermark"), fate.alias("fate"))
+        refused = rows.filter(is_refused).with_columns(pl.lit(None, dtype=INSTANT).alias("watermark"))
+        return [_shaped(told), _shaped(refused)]
 
 
 def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("captured").is_not_null()).select(
-        pl.col("device").alias("key"), pl.col("captured").alias("time"), pl.col(ARRIVAL).alias("arrival"), "watermark", pl.col("fate").fill_null("on time").alias("class")
-    )
+    kind = pl.col("fate").fill_null("on time").alias("class")
+    named = rows.filter(pl.col("captured").is_not_null()).rename({"device": "key", "captured": "time", ARRIVAL: "arrival"})
+    return named.select("key", "time", "arrival", "watermark", kind)
 
 
-def _with_corrections(events: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
-    """Mark the readings on time whose window had its first result before they arrived: a later revision holds them."""
-    revised = outcome.results.filter(pl.col("revision") > 0).select(pl.col("device").alias("key"), "window_start").unique()
-    windowed = events.with_columns(pl.col("time").dt.truncate("5m").alias("window_start"))
-    touched = windowed.join(revised.with_columns(pl.lit(True).alias("revised")), on=["key", "window_start"], how="left", maintain_order="left")
-    ahead = pl.col("watermark").is_not_null() & (pl.col("time") < pl.col("watermark"))
-    fate = pl.when((pl.col("class") == "on time") & pl.col("revised").fill_null(False) & ahead).then(pl.lit("corrected")).otherwise(pl.col("class"))
-    return touched.with_columns(fate.alias("class")).drop("window_start", "revised")
+def _stretch(events: pl.DataFrame) -> pl.DataFrame:
+    """The twelve hours of arrivals in which most readings came behind their windows: a month would hide them."""
+    behind = events.filter(pl.col("class").is_in(["late", "corrected"]))
+    if not behind.height:
+        behind = events
+    hours = behind.group_by(pl.col("arrival").dt.truncate("12h").alias("half")).len().sort("len", "half", descending=[True, False])
+    start = hours["half"][0]
+    return events.filter((pl.col("arrival") >= start) & (pl.col("arrival") < start + timedelta(hours=12)))
 
 
-def _sampled(events: pl.DataFrame) -> pl.DataFrame:
-    every = max(events.height // _DRAWN_MOST, 1)
-    return events.gather_every(every)
-
-
-def _most_corrected(outcome: Outcome) -> str:
-    counted: Sequence[str] = outcome.results.filter(pl.col("revision") > 0)["device"].value_counts(sort=True)["device"].to_list()
-    return str(counted[0] if counted else outcome.results["device"].head(1).to_list()[0] if outcome.results.height else "no device")
+def _most_corrected(events: pl.DataFrame) -> str:
+    """The device whose readings corrected most windows; without any, the one with most readings."""
+    corrected = events.filter(pl.col("class") == "corrected")
+    counted = (corrected if corrected.height else events).group_by("key").len().sort("len", "key", descending=[True, False])
+    return str(counted["key"][0]) if counted.height else "no device"
 
 
 def _by_device(late: pl.DataFrame) -> pl.DataFrame:

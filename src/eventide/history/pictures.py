@@ -53,8 +53,8 @@ def arrival_against_event_time(events: pl.DataFrame) -> Figure:
     if line.height:
         shown = line.filter(pl.col("watermark") >= near["time"].min())
         axes.plot(shown["watermark"].to_list(), shown["arrival"].to_list(), color="black", linewidth=1.2, label="watermark of the log")
-    share = near.filter(pl.col("class") == "late").height / max(near.height, 1)
-    axes.set_title(f"{share:.1%} of the readings came behind their windows", loc="left")
+    behind = near.filter(pl.col("class").is_in(["late", "corrected"])).height
+    axes.set_title(f"{behind:,} of {near.height:,} readings came behind their windows", loc="left")
     axes.set_xlabel("event time (UTC)")
     axes.set_ylabel("arrival time (UTC)")
     if near.height < events.height:
@@ -88,10 +88,11 @@ def lateness_histogram(events: pl.DataFrame) -> Figure:
     return drawn
 
 
-def doses_of(results: pl.DataFrame, late: pl.DataFrame, key: str, threshold: float | None = None) -> Figure:
-    """One device's windows over time: mean and peak, corrections marked, late readings as ticks.
+def doses_of(results: pl.DataFrame, events: pl.DataFrame, key: str, threshold: float | None = None) -> Figure:
+    """One device's windows over time: mean and peak, windows that got readings after their end marked, late readings as ticks.
 
-    `results` has `key`, `window_start`, `mean`, `peak`, `revision`, in the order in which rows came out; `late` has `key`, `time`.
+    `results` has `key`, `window_start`, `window_end`, `mean`, `peak`, in the order in which rows came out; `events` has `key`,
+    `time` and `class`.
     """
     drawn, axes = figure()
     mine = results.filter((pl.col("key") == key) & pl.col("mean").is_not_null())
@@ -99,18 +100,21 @@ def doses_of(results: pl.DataFrame, late: pl.DataFrame, key: str, threshold: flo
     starts = last["window_start"].to_list()
     axes.plot(starts, last["mean"].to_list(), color=_LINES[0], linewidth=1.1, label="mean")
     axes.plot(starts, last["peak"].to_list(), color=_LINES[4], linewidth=0.7, label="peak")
-    corrected = mine.filter(pl.col("revision") > 0).unique("window_start", keep="last")
+    own = events.filter(pl.col("key") == key)
+    moments = own.filter(pl.col("class") == "corrected").select("time").sort("time")
+    found = moments.join_asof(last.select("window_start", "window_end", "mean"), left_on="time", right_on="window_start")
+    corrected = found.filter(pl.col("time") < pl.col("window_end")).unique("window_start")
     if corrected.height:
         axes.scatter(
             corrected["window_start"].to_list(), corrected["mean"].to_list(), s=22, facecolors="none", edgecolors=COLOURS["corrected"],
-            label=f"corrected later ({corrected.height:,} windows)",
+            label=f"corrected later ({_windows(corrected.height)})",
         )  # fmt: skip
-    lost = late.filter(pl.col("key") == key)["time"].to_list()
+    lost = own.filter(pl.col("class") == "late")["time"].to_list()
     if lost:
         axes.plot(lost, [0.02] * len(lost), "|", color=COLOURS["late"], markersize=10, transform=axes.get_xaxis_transform(), label=f"late readings ({len(lost):,})")
     if threshold is not None and last.height and float(last["peak"].max() or 0) > threshold / 3:  # type: ignore[arg-type]
         axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"alert above {threshold:g}")
-    axes.set_title(f"{key}: 5-minute doses, {corrected.height:,} windows put right by late readings", loc="left")
+    axes.set_title(f"{key}: 5-minute doses, {_windows(corrected.height)} put right by late readings", loc="left")
     axes.set_ylabel("counts a minute")
     axes.set_xlabel("event time (UTC)")
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.18))
@@ -125,6 +129,10 @@ def _dates(drawn: Figure, axes: Axes, *, both: bool = False) -> None:
         locator = AutoDateLocator()
         axis.set_major_locator(locator)
         axis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _windows(count: int) -> str:
+    return "1 window" if count == 1 else f"{count:,} windows"
 
 
 def _length(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -32,8 +32,10 @@ class FileSink:
     def name(self) -> str:
         return f"{self.format} file {self.path}"
 
-    def open(self, output: str, identity: Sequence[str]) -> FileWriter:
-        return FileWriter(Path(self.path), self.format)
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> FileWriter:
+        writer = FileWriter(Path(self.path), self.format)
+        writer.write(pl.DataFrame(schema=dict(columns)))
+        return writer
 
 
 class FileWriter:
@@ -77,8 +79,7 @@ class FileWriter:
         _sync_folder(self._path.parent)
 
     def close(self) -> None:
-        if self._format != "parquet" or self._frames:
-            self.commit()
+        self.commit()
         self.abort()
 
     def abort(self) -> None:

@@ -5,7 +5,7 @@ Law: the function gets every frame once, in order; what it raises stops the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,7 +21,7 @@ class Call:
     def name(self) -> str:
         return f"function {getattr(self.function, '__name__', 'function')}"
 
-    def open(self, output: str, identity: Sequence[str]) -> CallWriter:
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> CallWriter:
         return CallWriter(self.function)
 
 

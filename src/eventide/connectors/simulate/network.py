@@ -41,11 +41,12 @@ class Network:
     duplicate_share: float = 0.0035
     silence_share: float = 0.1
     null_share: float = 0.02
+    retry_share: float = 0.01
 
     def __post_init__(self) -> None:
         if self.devices < 1:
             raise ValueError(f"devices={self.devices} must be at least 1")
-        for name in ("online_share", "long_upload_share", "duplicate_share", "silence_share", "null_share"):
+        for name in ("online_share", "long_upload_share", "duplicate_share", "silence_share", "null_share", "retry_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1")
 
@@ -79,6 +80,8 @@ def _device(network: Network, number: int) -> Iterator[Reading]:
         while not online and upload_us < time_us:
             upload_us = next(uploads)
         arrived_us = time_us + random.randrange(1, 9) * _SECOND if online else upload_us
+        if random.random() < network.retry_share:
+            arrived_us += random.randrange(20, 150) * 60 * _SECOND  # the packet was lost; a later session brings it again
         captured_us = min(time_us + skew_us, arrived_us + network.clock_ahead_us) - rollover_us
         dose = None if random.random() < network.null_share else _dose(random, usual)
         voltage = max(voltage - random.uniform(0, 0.0004), 3.2)

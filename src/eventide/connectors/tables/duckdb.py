@@ -41,7 +41,7 @@ class DuckDb:
     def name(self) -> str:
         return f"duckdb {self.path} table {self.table}"
 
-    def open(self, output: str, identity: Sequence[str]) -> DuckDbWriter:
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> DuckDbWriter:
         try:
             import duckdb
         except ImportError:

@@ -1,0 +1,48 @@
+# Two commands: `make demo` and `make test` set up all they need and run. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint types arrows unit bench pins clean
+
+help:
+	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
+	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
+	@echo "make bench   measure speed, memory and latency against batch Polars"
+	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
+	@echo "make clean   remove the environment and all output"
+
+$(READY): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { echo "python3 -m venv does not work: install python3-venv (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/eventide demo
+
+test: lint types arrows unit
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+arrows: $(READY)
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.bench
+
+pins: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra duckdb --extra pictures --extra testing --group dev pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
