@@ -42,7 +42,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Instant:
-    """The type of a point in time, for schemas: `{"at": et.Instant}`. Values are microseconds UTC; it has no instances."""
+    """The type of a point in time, for schemas: `{"at": et.Instant}`. Values are microseconds UTC; it has no
+    instances.
+    """
 
 
 def microseconds(duration: Duration, name: str = "duration") -> int:
@@ -144,4 +146,6 @@ def instant_text(instant: int | None) -> str:
         moment = _EPOCH + timedelta(microseconds=instant)
     except OverflowError:
         return f"{instant} us"
-    return moment.strftime("%Y-%m-%d %H:%M:%S") + (f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else "")
+    return moment.strftime("%Y-%m-%d %H:%M:%S") + (
+        f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
+    )

@@ -1,6 +1,7 @@
 """The radiation network: the main job of the demo, on simulated readings or on a file of Safecast's.
 
-Law: one sentence for both inputs: 5-minute doses by device, alerts above a threshold, late readings and dead letters kept.
+Law: one sentence for both inputs: 5-minute doses by device, alerts above a threshold, late readings and dead letters
+kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ SAFECAST = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the job leaves to the user: the bound, the allowed lateness, the cap, the oldest age and the alert's threshold."""
+    """What the job leaves to the user: the bound, the allowed lateness, the cap, the oldest age and the alert's
+    threshold.
+    """
 
     bound: Duration = "5m"
     lateness: Duration = "1h"
@@ -61,7 +64,10 @@ def doses(readings: Stream, settings: Settings, folder: Path) -> Stream:
         .agg(mean=col("dose").mean(), peak=col("dose").max(), n=count())
     )
     return (
-        windows.output("alerts", lambda results: results.filter(col("peak") > settings.threshold).write(write_csv(folder / "alerts.csv")))
+        windows.output(
+            "alerts",
+            lambda results: results.filter(col("peak") > settings.threshold).write(write_csv(folder / "alerts.csv")),
+        )
         .write(write_parquet(folder / "doses.parquet"))
         .write(write_csv(folder / "doses.csv"))
         .write(write_csv(folder / "late.csv"), "late")

@@ -1,7 +1,7 @@
 """The command line: `eventide run`, `check`, `explain`, `simulate` and `demo`.
 
-Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage or a plan
-that cannot run, 130 stopped by Ctrl-C after closing in order.
+Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage
+or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Event-time stream processing: right answers from late and disordered streams."""
 

@@ -1,6 +1,7 @@
 """`eventide demo`: the radiation network from readings to a report.
 
-Law: it runs the same job on simulated readings and on a real file, and leaves results, late readings, dead letters and a report.
+Law: it runs the same job on simulated readings and on a real file, and leaves results, late readings, dead letters
+and a report.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from eventide.cli.run import STOPPED, run_until_stopped
 from eventide.radiation import Settings, doses, safecast, simulated
 
 
-def demo(  # noqa: PLR0913 - one option each
-    input: Annotated[Path | None, typer.Option(help="A Safecast CSV file; without it the network is simulated.")] = None,  # noqa: A002 - the option's name
+def demo(
+    input: Annotated[
+        Path | None, typer.Option(help="A Safecast CSV file; without it the network is simulated.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="The folder for results and report.")] = Path("out/demo"),
     bound: Annotated[str, typer.Option(help="How far a reading may run behind its device's newest one.")] = "5m",
     lateness: Annotated[str, typer.Option(help="For how long a window takes corrections.")] = "1h",
     threshold: Annotated[float, typer.Option(help="Alert above this many counts a minute.")] = 100.0,
     seed: Annotated[int, typer.Option(help="The seed of the simulated network.")] = 7,
 ) -> None:
-    """5-minute doses of a radiation network, alerts above a threshold, late readings kept, and a report with pictures."""
+    """5-minute doses of a radiation network, alerts above a threshold, late readings kept, and a report with
+    pictures.
+    """
     from eventide.connectors.simulate import simulate
     from eventide.history.demo import report
 

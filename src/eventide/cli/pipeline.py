@@ -15,7 +15,10 @@ from eventide.errors import PlanError
 from eventide.plan import Stream
 
 Pipeline = Annotated[
-    Path, typer.Argument(help="A .py file that makes a stream named `pipeline`, or a plan as .yaml or .json.", show_default=False)
+    Path,
+    typer.Argument(
+        help="A .py file that makes a stream named `pipeline`, or a plan as .yaml or .json.", show_default=False
+    ),
 ]
 
 

@@ -52,5 +52,7 @@ def run_until_stopped(plan: Plan, *, show: bool, workers: int = 1, keep: tuple[s
         signal.signal(signal.SIGINT, before)
         clear()
     if not outcome.finished:
-        typer.echo(f"stopped at watermark {instant_text(outcome.watermark_us)}: what came out so far is written", err=True)
+        typer.echo(
+            f"stopped at watermark {instant_text(outcome.watermark_us)}: what came out so far is written", err=True
+        )
     return outcome

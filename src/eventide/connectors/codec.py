@@ -41,7 +41,11 @@ def source_to(source: Source) -> Tree:
         case ParquetFiles():
             return _file("parquet", source)
         case _:
-            raise PlanError.of(f"source {source.name}", f"{type(source).__name__} lives in Python only", "Write its rows to a file and read that")
+            raise PlanError.of(
+                f"source {source.name}",
+                f"{type(source).__name__} lives in Python only",
+                "Write its rows to a file and read that",
+            )
 
 
 def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
@@ -59,7 +63,9 @@ def source_from(tree: Mapping[str, Any]) -> Source:
             form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"'))
             made = TextFiles(path, form, schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name)
         case "ndjson":
-            made = TextFiles(path, NdJson(schema), schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name)
+            made = TextFiles(
+                path, NdJson(schema), schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name
+            )
         case "parquet":
             made = ParquetFiles(path, schema, arrival, name)
         case _:
@@ -106,8 +112,11 @@ def _field(name: str, rule: Any) -> Field:
         return Field(rule)  # type: ignore[arg-type] # Field itself refuses other words
     unknown = sorted(set(rule) - set(_FIELD))
     if unknown:
-        raise ValueError(f"column {name!r} has an unknown rule {', '.join(map(repr, unknown))}: rules are {', '.join(_FIELD)}")
-    return Field(**{key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()})
+        raise ValueError(
+            f"column {name!r} has an unknown rule {', '.join(map(repr, unknown))}: rules are {', '.join(_FIELD)}"
+        )
+    given: Tree = {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
+    return Field(**given)
 
 
 def sink_to(sink: Sink) -> Tree:
@@ -120,7 +129,9 @@ def sink_to(sink: Sink) -> Tree:
         case Screen():
             return {"kind": "console"}
         case _:
-            raise PlanError.of(f"sink {sink.name}", f"{type(sink).__name__} lives in Python only", "Write to a file or a table")
+            raise PlanError.of(
+                f"sink {sink.name}", f"{type(sink).__name__} lives in Python only", "Write to a file or a table"
+            )
 
 
 def sink_from(tree: Mapping[str, Any]) -> Sink:

@@ -1,6 +1,7 @@
 """The order of a replayed log: reversed, or by arrival time with a stated tie rule.
 
-Law: the order is part of what the log is: offsets are places in the replayed order. A file must be read whole to be put in order.
+Law: the order is part of what the log is: offsets are places in the replayed order. A file must be read whole to be
+put in order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Order = Literal["as_is", "reversed"] | ByArrival
 
 
 def by_arrival(tie: str = "offset") -> ByArrival:
-    """The order in which rows arrived; `tie` says how rows of one arrival time stand: "offset", "reversed" or a column."""
+    """The order in which rows arrived; `tie` says how rows of one arrival time stand: "offset", "reversed" or a
+    column.
+    """
     return ByArrival(tie)
 
 
@@ -73,7 +76,9 @@ class OrderedLogs:
     given: list[LogReader] = field(default_factory=list)
 
     def discover(self) -> Sequence[LogReader]:
-        made = [OrderedReader(reader, self.order, self.positions.get(reader.log, {})) for reader in self.inner.discover()]
+        made = [
+            OrderedReader(reader, self.order, self.positions.get(reader.log, {})) for reader in self.inner.discover()
+        ]
         self.given.extend(made)
         return made
 
@@ -113,7 +118,9 @@ def _between(frame: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
 
 
 def _in_order(inner: LogReader, order: Order) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All rows and refused rows with their places in the order as offsets. Refused rows come last when ordered by arrival."""
+    """All rows and refused rows with their places in the order as offsets. Refused rows come last when ordered by
+    arrival.
+    """
     batches: list[Batch] = []
     while not inner.finished:
         batch = inner.read(_READ_ROWS)

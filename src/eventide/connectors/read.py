@@ -40,10 +40,11 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
 ) -> Stream:
     """A stream of CSV files with a header line.
 
-    `path` is a file, a folder, a pattern such as `"data/*.csv"`, a `.gz` or `.zst` file, or `"-"` for standard input. Each
-    file is a log of its own, unless `one_log` reads all in order of their names as one. `arrival` names the column of
-    arrival times; without it a row arrives when it is read. `order` is `"as_is"`, `"reversed"` or `by_arrival(tie=)`.
-    `follow` goes on reading as files grow and appear. Rows that break the schema go to `dead_letters`.
+    `path` is a file, a folder, a pattern such as `"data/*.csv"`, a `.gz` or `.zst` file, or `"-"` for standard input.
+    Each file is a log of its own, unless `one_log` reads all in order of their names as one. `arrival` names the
+    column of arrival times; without it a row arrives when it is read. `order` is `"as_is"`, `"reversed"` or
+    `by_arrival(tie=)`. `follow` goes on reading as files grow and appear. Rows that break the schema go to
+    `dead_letters`.
     """
     rules = as_schema(schema)
     source = TextFiles(fspath(path), Csv(rules, separator, quote), rules, arrival, follow, one_log, name)
@@ -124,5 +125,3 @@ def _ordered(source: Source, order: Order) -> Source:
 def _is_plain(dtype: pl.DataType) -> bool:
     exact = dtype in (pl.String, pl.Int64, pl.Float64, pl.Boolean)
     return exact or (isinstance(dtype, pl.Datetime) and dtype.time_unit == "us" and dtype.time_zone == "UTC")
-
-

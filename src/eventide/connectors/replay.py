@@ -92,7 +92,10 @@ class ReplayReader:
         waiting = self._waiting
         arrivals = waiting.rows.get_column(ARRIVAL).cast(pl.Int64)
         if self._logs.first_arrival_us is None and arrivals.drop_nulls().len():
-            self._logs.first_arrival_us, self._logs.began_us = int(arrivals.drop_nulls()[0]), self._logs.context.clock.now_us()
+            self._logs.first_arrival_us, self._logs.began_us = (
+                int(arrivals.drop_nulls()[0]),
+                self._logs.context.clock.now_us(),
+            )
         if self._logs.first_arrival_us is None:
             self._waiting = None
             return waiting
@@ -109,7 +112,11 @@ class ReplayReader:
         last = int(waiting.rows.get_column(OFFSET)[ready - 1])
         now, later = pl.col(OFFSET) <= last, pl.col(OFFSET) > last
         self._waiting = replace(waiting, rows=waiting.rows.slice(ready), refused=waiting.refused.filter(later))
-        return Batch(waiting.log, waiting.rows.head(ready), waiting.refused.filter(now) if waiting.refused.height else no_refused())
+        return Batch(
+            waiting.log,
+            waiting.rows.head(ready),
+            waiting.refused.filter(now) if waiting.refused.height else no_refused(),
+        )
 
     def position(self) -> Position:
         if self._waiting is None:

@@ -1,7 +1,7 @@
 """The accounting of a run: where every event that was received has gone.
 
-Law: received = on_time + corrected + late + filtered + duplicates + dead_letters, for every log and for the whole run, at every moment
-between two batches.
+Law: received = on_time + corrected + late + filtered + duplicates + dead_letters, for every log and for the whole
+run, at every moment between two batches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Account:
             setattr(self, name, getattr(self, name) + number)
 
     def __str__(self) -> str:
-        parts = " + ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in asdict(self).items() if name != "received")
+        parts = " + ".join(
+            f"{number:,} {name.replace('_', ' ')}" for name, number in asdict(self).items() if name != "received"
+        )
         return f"{self.received:,} received = {parts}"
 
 

@@ -72,10 +72,14 @@ class TextKey:
         return codes
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        physical = codes.to_frame("code").select(
-            pl.when(pl.col("code") > 0).then(pl.col("code") - 1).cast(pl.UInt32).cat.to(self._type).cast(pl.String).alias(self.names[0])
+        return codes.to_frame("code").select(
+            pl.when(pl.col("code") > 0)
+            .then(pl.col("code") - 1)
+            .cast(pl.UInt32)
+            .cat.to(self._type)
+            .cast(pl.String)
+            .alias(self.names[0])
         )
-        return physical
 
 
 class AnyKey:
@@ -105,7 +109,11 @@ class AnyKey:
         return joined.get_column(CODE)
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        return self._known.select(self.names)[codes.cast(pl.UInt32)] if codes.len() else self._known.select(self.names).clear()
+        return (
+            self._known.select(self.names)[codes.cast(pl.UInt32)]
+            if codes.len()
+            else self._known.select(self.names).clear()
+        )
 
 
 def dump_keys(table: KeyTable) -> pl.DataFrame:

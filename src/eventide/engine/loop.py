@@ -1,7 +1,7 @@
 """The loop: reads the logs of a plan's sources, one batch after the other, and hands what comes out to the outlets.
 
-Law: which log is read next and how large a batch is may depend on the wall clock and on speed; the answer does not (semantics,
-section 3). Logs are read in step: the one whose watermark is furthest back comes first.
+Law: which log is read next and how large a batch is may depend on the wall clock and on speed; the answer does not
+(semantics, section 3). Logs are read in step: the one whose watermark is furthest back comes first.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Loop:
         if total.dead_letters > limit * total.received:
             share = total.dead_letters / total.received
             raise TooManyBadRows(
-                f"{total.dead_letters:,} of {total.received:,} rows ({share:.1%}) were refused, more than bad_share_max={limit}: "
+                f"{total.dead_letters:,} of {total.received:,} rows ({share:.1%}) were refused, "
+                f"more than bad_share_max={limit}: "
                 "look at the dead letters, mend the source or raise the limit"
             )
 
@@ -139,5 +140,3 @@ class Loop:
         """Everything was read: what is still open closes."""
         if self.pipeline.clocks is not None and not self.pipeline.clocks.logs:
             self.take(self.pipeline.close_all(END_OF_TIME))
-
-

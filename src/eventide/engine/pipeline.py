@@ -13,10 +13,19 @@ import polars as pl
 
 from eventide.engine.accounting import Account, Accounting
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
-from eventide.engine.clocks import Clocks, KeyedProgress, MappedProgress, Observation, Progress, clocks_for, dump_clocks, load_clocks
+from eventide.engine.clocks import (
+    Clocks,
+    KeyedProgress,
+    MappedProgress,
+    Observation,
+    Progress,
+    clocks_for,
+    dump_clocks,
+    load_clocks,
+)
 from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
-from eventide.engine.solid import solid
 from eventide.engine.snapshot import Snapshot
+from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows, late_schema
@@ -159,12 +168,14 @@ class Pipeline:
         assert self.windows is not None
         assert self.keys is not None
         marked = admitted.rows.with_columns(
-            admitted.times.alias(TIME), admitted.before.alias(BEFORE), pl.int_range(pl.len(), dtype=pl.Int64).alias(PLACE)
+            admitted.times.alias(TIME),
+            admitted.before.alias(BEFORE),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias(PLACE),
         )
         inside = shape(marked, self.plan.after)
         account.filtered += marked.height - inside.height
         named = inside.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
-        wanted = (CODE, TIME, BEFORE, PLACE, ROW_OFFSET, LOG_NAME, *self.windows.inputs)
+        wanted: list[str | pl.Expr] = [CODE, TIME, BEFORE, PLACE, ROW_OFFSET, LOG_NAME, *self.windows.inputs]
         narrow = solid(named).select(wanted)
         judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
         account.on_time += judged.on_time

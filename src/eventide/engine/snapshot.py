@@ -47,6 +47,9 @@ class Snapshot:
         except (KeyError, msgspec.DecodeError) as fault:
             raise CheckpointError(f"the manifest cannot be read ({fault}): use an earlier snapshot") from None
         if manifest.get("format") != _FORMAT:
-            raise CheckpointError(f"the snapshot has format {manifest.get('format')!r}, this version reads {_FORMAT}: use the version that wrote it")
+            raise CheckpointError(
+                f"the snapshot has format {manifest.get('format')!r}, this version reads {_FORMAT}: "
+                "use the version that wrote it"
+            )
         frames = {name: pl.read_ipc(BytesIO(files[f"{name}.arrow"])) for name in manifest["frames"]}
         return cls(manifest["values"], frames)

@@ -13,7 +13,7 @@ from eventide.expressions.parse import parse_aggregation, parse_expression
 from eventide.expressions.polars import to_polars
 from eventide.expressions.rowwise import coalesce, concat, greatest, least
 from eventide.expressions.sql import to_sql
-from eventide.expressions.tree import Aggregation, Call, Column, Expr, Literal, col, lit, same
+from eventide.expressions.tree import Aggregation, Call, Column, Expr, Literal, Operand, col, lit, same
 
 __all__ = [
     "Aggregation",
@@ -21,6 +21,7 @@ __all__ = [
     "Column",
     "Expr",
     "Literal",
+    "Operand",
     "OwnAggregate",
     "aggregation",
     "checked_own",

@@ -12,6 +12,7 @@ from eventide.flow.batch import (
     RAW,
     REFUSED_SCHEMA,
     Batch,
+    first_reason,
     no_refused,
 )
 from eventide.flow.clock import SystemClock, WallClock
@@ -36,5 +37,6 @@ __all__ = [
     "SystemClock",
     "WallClock",
     "Writer",
+    "first_reason",
     "no_refused",
 ]

@@ -6,6 +6,7 @@ the cuts between batches fall means nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +38,11 @@ REFUSED_SCHEMA: Final = {
 
 DEAD_LETTER_SCHEMA: Final = {LOG: pl.String(), **REFUSED_SCHEMA}
 """Columns of the `dead_letters` output."""
+
+
+def first_reason(reasons: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr:
+    """The text of the first (condition, text) whose condition is true; null where none is."""
+    return pl.coalesce([pl.when(condition).then(text) for condition, text in reasons])
 
 
 def no_refused() -> pl.DataFrame:

@@ -40,7 +40,9 @@ class LogReader(Protocol):
         """True when the log has ended and every row was handed out. A log that may grow is never finished."""
 
     def read(self, rows_max: int) -> Batch | None:
-        """The next rows, at most `rows_max`; None when nothing is there now. Never blocks for longer than a disk read."""
+        """The next rows, at most `rows_max`; None when nothing is there now. Never blocks for longer than a disk
+        read.
+        """
 
     def position(self) -> Position:
         """Where the next `read` begins."""

@@ -1,6 +1,7 @@
 """The report of the radiation network's run.
 
-Law: what became of each reading is taken from the run's own outputs; the readings themselves are read once more for the pictures.
+Law: what became of each reading is taken from the run's own outputs; the readings themselves are read once more for
+the pictures.
 """
 
 from __future__ import annotations
@@ -34,27 +35,49 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
     sections = [
         Section(
             "Arrival against event time",
-            "Each point is a reading of the twelve hours in which most came behind their windows. Right of the line they were ahead of the log's watermark; with a clock for each device, a reading behind it can still be on time.",
+            "Each point is a reading of the twelve hours in which most came behind their windows. Right of the line "
+            "they were ahead of the log's watermark; with a clock for each device, a reading behind it may be on time.",
             arrival_against_event_time(_stretch(events)),
         ),
-        Section("Lateness by device", "How long readings took to arrive, on a logarithmic scale.", lateness_histogram(events)),
+        Section(
+            "Lateness by device",
+            "How long readings took to arrive, on a logarithmic scale.",
+            lateness_histogram(events),
+        ),
         Section(
             f"Doses of {device}",
             "Each window's last result. A circle marks a window that took readings after its end.",
             doses_of(results, events, device, settings.threshold),
         ),
-        Section("Alerts", f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute.", table=outcome["alerts"].head(_LISTED)),
-        Section("Late readings by device", "Behind their window and its allowed lateness; all are kept in late.csv.", table=_by_device(outcome.late)),
-        Section("Dead letters", "Refused readings by reason; all are kept in dead_letters.csv.", table=_by_reason(outcome.dead_letters)),
+        Section(
+            "Alerts",
+            f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute.",
+            table=outcome["alerts"].head(_LISTED),
+        ),
+        Section(
+            "Late readings by device",
+            "Behind their window and its allowed lateness; all are kept in late.csv.",
+            table=_by_device(outcome.late),
+        ),
+        Section(
+            "Dead letters",
+            "Refused readings by reason; all are kept in dead_letters.csv.",
+            table=_by_reason(outcome.dead_letters),
+        ),
     ]
-    account = f"{total}. {'Finished' if outcome.finished else 'Stopped'} at watermark {instant_text(outcome.watermark_us)}."
+    account = (
+        f"{total}. {'Finished' if outcome.finished else 'Stopped'} at watermark {instant_text(outcome.watermark_us)}."
+    )
     return write_report(path, "Radiation network: 5-minute doses", account, sections)
 
 
 def _events(readings: Stream, outcome: Outcome, settings: Settings) -> pl.DataFrame:
     """Every reading with what became of it and the log's watermark behind it."""
     fates = pl.concat(
-        [outcome.dead_letters.select(LOG, OFFSET, fate=pl.lit("refused")), outcome.late.select(LOG, OFFSET, fate=pl.lit("late"))]
+        [
+            outcome.dead_letters.select(LOG, OFFSET, fate=pl.lit("refused")),
+            outcome.late.select(LOG, OFFSET, fate=pl.lit("late")),
+        ]
     )
     parts: list[pl.DataFrame] = []
     logs = readings.plan.inputs[0].source.open(ReadContext(), {})
@@ -95,7 +118,9 @@ class _Judge:
 
 def _shaped(rows: pl.DataFrame) -> pl.DataFrame:
     kind = pl.col("fate").fill_null("on time").alias("class")
-    named = rows.filter(pl.col("captured").is_not_null()).rename({"device": "key", "captured": "time", ARRIVAL: "arrival"})
+    named = rows.filter(pl.col("captured").is_not_null()).rename(
+        {"device": "key", "captured": "time", ARRIVAL: "arrival"}
+    )
     return named.select("key", "time", "arrival", "watermark", kind)
 
 
@@ -104,7 +129,11 @@ def _stretch(events: pl.DataFrame) -> pl.DataFrame:
     behind = events.filter(pl.col("class").is_in(["late", "corrected"]))
     if not behind.height:
         behind = events
-    hours = behind.group_by(pl.col("arrival").dt.truncate("12h").alias("half")).len().sort("len", "half", descending=[True, False])
+    hours = (
+        behind.group_by(pl.col("arrival").dt.truncate("12h").alias("half"))
+        .len()
+        .sort("len", "half", descending=[True, False])
+    )
     start = hours["half"][0]
     return events.filter((pl.col("arrival") >= start) & (pl.col("arrival") < start + timedelta(hours=12)))
 
@@ -112,12 +141,16 @@ def _stretch(events: pl.DataFrame) -> pl.DataFrame:
 def _most_corrected(events: pl.DataFrame) -> str:
     """The device whose readings corrected most windows; without any, the one with most readings."""
     corrected = events.filter(pl.col("class") == "corrected")
-    counted = (corrected if corrected.height else events).group_by("key").len().sort("len", "key", descending=[True, False])
+    counted = (
+        (corrected if corrected.height else events).group_by("key").len().sort("len", "key", descending=[True, False])
+    )
     return str(counted["key"][0]) if counted.height else "no device"
 
 
 def _by_device(late: pl.DataFrame) -> pl.DataFrame:
-    grouped = late.group_by("device").agg(pl.len().alias("late readings"), pl.col("late_by").max().alias("at most late by"))
+    grouped = late.group_by("device").agg(
+        pl.len().alias("late readings"), pl.col("late_by").max().alias("at most late by")
+    )
     return grouped.sort("late readings", "device", descending=[True, False]).head(_LISTED)
 
 

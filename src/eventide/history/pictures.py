@@ -48,18 +48,38 @@ def arrival_against_event_time(events: pl.DataFrame) -> Figure:
     for name, colour in COLOURS.items():
         part = near.filter(pl.col("class") == name)
         if part.height:
-            axes.scatter(part["time"].to_list(), part["arrival"].to_list(), s=5, color=colour, linewidths=0, alpha=0.7, label=f"{name} ({part.height:,})")
+            axes.scatter(
+                part["time"].to_list(),
+                part["arrival"].to_list(),
+                s=5,
+                color=colour,
+                linewidths=0,
+                alpha=0.7,
+                label=f"{name} ({part.height:,})",
+            )
     line = near.filter(pl.col("watermark").is_not_null()).sort("arrival")
     if line.height:
         shown = line.filter(pl.col("watermark") >= near["time"].min())
-        axes.plot(shown["watermark"].to_list(), shown["arrival"].to_list(), color="black", linewidth=1.2, label="watermark of the log")
+        axes.plot(
+            shown["watermark"].to_list(),
+            shown["arrival"].to_list(),
+            color="black",
+            linewidth=1.2,
+            label="watermark of the log",
+        )
     behind = near.filter(pl.col("class").is_in(["late", "corrected"])).height
     axes.set_title(f"{behind:,} of {near.height:,} readings came behind their windows", loc="left")
     axes.set_xlabel("event time (UTC)")
     axes.set_ylabel("arrival time (UTC)")
     if near.height < events.height:
         left_out = events.height - near.height
-        axes.annotate(f"{left_out:,} readings with clocks more than 30 days off are not drawn", (0.99, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
+        axes.annotate(
+            f"{left_out:,} readings with clocks more than 30 days off are not drawn",
+            (0.99, 0.02),
+            xycoords="axes fraction",
+            ha="right",
+            fontsize=8,
+        )
     axes.legend(loc="upper left", fontsize=8, frameon=False, markerscale=2.5)
     _dates(drawn, axes, both=True)
     return drawn
@@ -89,10 +109,11 @@ def lateness_histogram(events: pl.DataFrame) -> Figure:
 
 
 def doses_of(results: pl.DataFrame, events: pl.DataFrame, key: str, threshold: float | None = None) -> Figure:
-    """One device's windows over time: mean and peak, windows that got readings after their end marked, late readings as ticks.
+    """One device's windows over time: mean and peak, windows that got readings after their end marked, late readings
+    as ticks.
 
-    `results` has `key`, `window_start`, `window_end`, `mean`, `peak`, in the order in which rows came out; `events` has `key`,
-    `time` and `class`.
+    `results` has `key`, `window_start`, `window_end`, `mean`, `peak`, in the order in which rows came out; `events`
+    has `key`, `time` and `class`.
     """
     drawn, axes = figure()
     mine = results.filter((pl.col("key") == key) & pl.col("mean").is_not_null())
@@ -102,16 +123,30 @@ def doses_of(results: pl.DataFrame, events: pl.DataFrame, key: str, threshold: f
     axes.plot(starts, last["peak"].to_list(), color=_LINES[4], linewidth=0.7, label="peak")
     own = events.filter(pl.col("key") == key)
     moments = own.filter(pl.col("class") == "corrected").select("time").sort("time")
-    found = moments.join_asof(last.select("window_start", "window_end", "mean"), left_on="time", right_on="window_start")
+    found = moments.join_asof(
+        last.select("window_start", "window_end", "mean"), left_on="time", right_on="window_start"
+    )
     corrected = found.filter(pl.col("time") < pl.col("window_end")).unique("window_start")
     if corrected.height:
         axes.scatter(
-            corrected["window_start"].to_list(), corrected["mean"].to_list(), s=22, facecolors="none", edgecolors=COLOURS["corrected"],
+            corrected["window_start"].to_list(),
+            corrected["mean"].to_list(),
+            s=22,
+            facecolors="none",
+            edgecolors=COLOURS["corrected"],
             label=f"corrected later ({_windows(corrected.height)})",
-        )  # fmt: skip
+        )
     lost = own.filter(pl.col("class") == "late")["time"].to_list()
     if lost:
-        axes.plot(lost, [0.02] * len(lost), "|", color=COLOURS["late"], markersize=10, transform=axes.get_xaxis_transform(), label=f"late readings ({len(lost):,})")
+        axes.plot(
+            lost,
+            [0.02] * len(lost),
+            "|",
+            color=COLOURS["late"],
+            markersize=10,
+            transform=axes.get_xaxis_transform(),
+            label=f"late readings ({len(lost):,})",
+        )
     if threshold is not None and last.height and float(last["peak"].max() or 0) > threshold / 3:  # type: ignore[arg-type]
         axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"alert above {threshold:g}")
     axes.set_title(f"{key}: 5-minute doses, {_windows(corrected.height)} put right by late readings", loc="left")
@@ -126,9 +161,9 @@ def _dates(drawn: Figure, axes: Axes, *, both: bool = False) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     for axis in (axes.xaxis, axes.yaxis) if both else (axes.xaxis,):
-        locator = AutoDateLocator()
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axis.set_major_locator(locator)
-        axis.set_major_formatter(ConciseDateFormatter(locator))
+        axis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _windows(count: int) -> str:

@@ -54,7 +54,9 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"<!doctype html>\n<html lang=\"en\"><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n")
+    path.write_text(
+        f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
+    )
     return path
 
 

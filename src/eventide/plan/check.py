@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eventide.errors import ExpressionError, PlanError, Problem
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
-from eventide.plan.nodes import DEAD_LETTERS, LATE, RESULTS, Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.nodes import (
+    DEAD_LETTERS,
+    LATE,
+    RESULTS,
+    Filter,
+    MapBatches,
+    Plan,
+    Select,
+    Step,
+    WindowedAggregate,
+    WithColumns,
+)
 from eventide.plan.types import type_name
 from eventide.semantics.eventtime import KeyClock, LogClock, OwnStrategy, Perfect, Punctuated
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
@@ -60,7 +71,11 @@ def _inputs(plan: Plan) -> tuple[Columns, list[Problem]]:
         if columns != schemas[0]:
             different = sorted({*columns.items()} ^ {*schemas[0].items()})
             problems.append(
-                Problem("union", f"source {number} differs from the first in {different}", "Bring them to the same columns and types with select")
+                Problem(
+                    "union",
+                    f"source {number} differs from the first in {different}",
+                    "Bring them to the same columns and types with select",
+                )
             )
     return schemas[0], problems
 
@@ -73,14 +88,24 @@ def _steps(where: str, steps: Sequence[Step], columns: Columns) -> tuple[Columns
                 try:
                     kind = type_of(predicate, columns)
                     if kind not in ("boolean", "null"):
-                        problems.append(Problem(where, f"filter({predicate!r}) is {kind}, not a condition", "Compare it with something"))
+                        problems.append(
+                            Problem(
+                                where, f"filter({predicate!r}) is {kind}, not a condition", "Compare it with something"
+                            )
+                        )
                 except ExpressionError as fault:
                     problems.append(_fault(where, "filter", fault))
             case Select(made) | WithColumns(made):
                 new: Columns = {} if isinstance(step, Select) else dict(columns)
                 for name, expression in made:
                     if name.startswith("_"):
-                        problems.append(Problem(where, f"column {name!r} begins with an underscore", "Those names are Eventide's own: choose another"))
+                        problems.append(
+                            Problem(
+                                where,
+                                f"column {name!r} begins with an underscore",
+                                "Those names are Eventide's own: choose another",
+                            )
+                        )
                     try:
                         new[name] = type_of(expression, columns)
                     except ExpressionError as fault:
@@ -95,7 +120,9 @@ def _event_time(plan: Plan, columns: Columns) -> Iterator[Problem]:
     settings = plan.event_time
     if settings is None:
         if plan.aggregate is not None:
-            yield Problem("window", "the stream has no event time", 'Call .event_time("column", et.bounded("2s")) before group_by')
+            yield Problem(
+                "window", "the stream has no event time", 'Call .event_time("column", et.bounded("2s")) before group_by'
+            )
         return
     yield from _column("event_time", settings.column, columns, "instant")
     if isinstance(settings.strategy, Punctuated):
@@ -103,13 +130,23 @@ def _event_time(plan: Plan, columns: Columns) -> Iterator[Problem]:
     if isinstance(settings.clock, KeyClock):
         yield from _column("per_key", settings.clock.key, columns, None)
         if isinstance(settings.strategy, Perfect) or not _is_built_in(settings.strategy):
-            yield Problem("event_time", "this strategy cannot have a clock for each key", 'Use clock="log", or bounded or adaptive')
+            yield Problem(
+                "event_time",
+                "this strategy cannot have a clock for each key",
+                'Use clock="log", or bounded or adaptive',
+            )
     if isinstance(settings.strategy, Perfect) and not all(one.source.bounded for one in plan.inputs):
         yield Problem("perfect()", "a source never ends, so it cannot be read beforehand", "Use bounded or adaptive")
     if settings.close_when_idle and settings.idle_after_us is None:
-        yield Problem("event_time", "close_when_idle needs idle_after", 'Say when a log counts as idle: idle_after="1m"')
+        yield Problem(
+            "event_time", "close_when_idle needs idle_after", 'Say when a log counts as idle: idle_after="1m"'
+        )
     if not isinstance(settings.clock, LogClock | KeyClock):
-        yield Problem("event_time", f"clock={settings.clock!r} is not a clock", 'Use clock="log" or et.per_key("device", cap="2h")')
+        yield Problem(
+            "event_time",
+            f"clock={settings.clock!r} is not a clock",
+            'Use clock="log" or et.per_key("device", cap="2h")',
+        )
 
 
 def _is_built_in(strategy: object) -> bool:
@@ -120,7 +157,9 @@ def _windows(plan: Plan, query: WindowedAggregate, columns: Columns) -> Iterator
     for key in query.keys:
         yield from _column("group_by", key, columns, None)
         if columns.get(key) in ("list", "record"):
-            yield Problem("group_by", f"key {key!r} is a {columns[key]}", "Group by a plain value made of it with with_columns")
+            yield Problem(
+                "group_by", f"key {key!r} is a {columns[key]}", "Group by a plain value made of it with with_columns"
+            )
     if not query.aggregates:
         yield Problem("agg", "it names no aggregate", "Add one, such as n=et.count()")
     names = [name for name, _ in query.aggregates]
@@ -138,20 +177,34 @@ def _windows(plan: Plan, query: WindowedAggregate, columns: Columns) -> Iterator
 
 def _fits_window(name: str, aggregate: Aggregation | OwnAggregate, query: WindowedAggregate) -> Iterator[Problem]:
     if isinstance(aggregate, Aggregation) and isinstance(query.window, Global) and aggregate.function in _OF_TIME:
-        yield Problem("agg", f"{name}={aggregate.function} needs a window's end, and the global window has none", "Use another window")
+        yield Problem(
+            "agg",
+            f"{name}={aggregate.function} needs a window's end, and the global window has none",
+            "Use another window",
+        )
 
 
 def _settings(query: WindowedAggregate) -> Iterator[Problem]:
     revised = query.lateness.allowed_us or query.early is not None
     window = query.window
     if not isinstance(window, Sliding | Calendar | Session | Count | Global):
-        yield Problem("window", f"{window!r} is not a window", 'Use et.tumbling("5m"), et.sliding("1m", "5s"), et.session("30s") ...')
+        yield Problem(
+            "window",
+            f"{window!r} is not a window",
+            'Use et.tumbling("5m"), et.sliding("1m", "5s"), et.session("30s") ...',
+        )
     if isinstance(window, Count) and revised:
-        yield Problem("window", "count windows take no corrections and give no early results", "Leave lateness= and early= out")
+        yield Problem(
+            "window", "count windows take no corrections and give no early results", "Leave lateness= and early= out"
+        )
     if isinstance(window, Session) and query.early is not None and type(query.early).__name__ == "EveryInterval":
         yield Problem("window", "sessions give early results on change only", "Use early=et.on_change()")
     if query.fill_empty and (revised or not isinstance(window, Sliding | Calendar)):
-        yield Problem("window", 'fill="empty" is for tumbling, sliding and calendar windows without lateness or early results', "Leave it out")
+        yield Problem(
+            "window",
+            'fill="empty" is for tumbling, sliding and calendar windows without lateness or early results',
+            "Leave it out",
+        )
 
 
 def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:
@@ -186,11 +239,13 @@ def _column(where: str, name: str, columns: Mapping[str, str], kind: str | None)
         hint = f"Did you mean {near[0]!r}?" if near else f"Columns are {', '.join(columns)}"
         yield Problem(where, f"there is no column {name!r}", hint)
     elif kind is not None and columns[name] not in (kind, "null"):
-        yield Problem(where, f"column {name!r} is {columns[name]}, not {kind}", f'Give it the type et.Instant in the schema: "{name}": et.Instant')
+        yield Problem(
+            where,
+            f"column {name!r} is {columns[name]}, not {kind}",
+            f'Give it the type et.Instant in the schema: "{name}": et.Instant',
+        )
 
 
 def _fault(where: str, name: str, fault: ExpressionError) -> Problem:
     what = "; ".join(str(fault).splitlines())
     return Problem(f"{where}, {name}", what, "Mend the expression")
-
-

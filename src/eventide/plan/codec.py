@@ -1,7 +1,8 @@
 """Plans as text: YAML or JSON and back, without loss.
 
-Law: reading gives the plan that was written; expressions are SQL text of our own dialect, durations are text such as "5m", and nothing
-in the text is ever run as code. What lives in Python only (functions, frames, own strategies) is refused by name.
+Law: reading gives the plan that was written; expressions are SQL text of our own dialect, durations are text such as
+"5m", and nothing in the text is ever run as code. What lives in Python only (functions, frames, own strategies) is
+refused by name.
 """
 
 from __future__ import annotations
@@ -22,7 +23,18 @@ from eventide.expressions import (
     parse_expression,
     to_sql,
 )
-from eventide.plan.nodes import Branch, Filter, Input, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns, Write
+from eventide.plan.nodes import (
+    Branch,
+    Filter,
+    Input,
+    MapBatches,
+    Plan,
+    Select,
+    Step,
+    WindowedAggregate,
+    WithColumns,
+    Write,
+)
 from eventide.plan.settings import (
     early_from,
     early_to,
@@ -67,11 +79,15 @@ def _read(text: str, decode: Any) -> Plan:
     except msgspec.DecodeError as fault:
         raise PlanError.of("plan", f"the text cannot be read: {fault}", "Mend it at that place") from None
     if not isinstance(tree, dict) or tree.get("eventide") != VERSION:
-        raise PlanError.of("plan", f'it does not begin with "eventide: {VERSION}"', "Write that line first; it names the plan's format")
+        raise PlanError.of(
+            "plan", f'it does not begin with "eventide: {VERSION}"', "Write that line first; it names the plan's format"
+        )
     try:
         return plan_from(tree)
     except KeyError as fault:
-        raise PlanError.of("plan", f"{fault.args[0]!r} is missing", "Add it; `eventide explain` shows what a plan holds") from None
+        raise PlanError.of(
+            "plan", f"{fault.args[0]!r} is missing", "Add it; `eventide explain` shows what a plan holds"
+        ) from None
     except (ValueError, TypeError, ExpressionError) as fault:
         raise PlanError.of("plan", str(fault), "Mend it in the text") from None
 
@@ -80,7 +96,9 @@ def plan_to(plan: Plan) -> Tree:
     """The plan as plain values."""
     connectors = import_module(_CONNECTORS)
     tree: Tree = {"eventide": VERSION}
-    tree["sources"] = [connectors.source_to(one.source) | _optional("steps", _steps_to(one.steps)) for one in plan.inputs]
+    tree["sources"] = [
+        connectors.source_to(one.source) | _optional("steps", _steps_to(one.steps)) for one in plan.inputs
+    ]
     tree |= _optional("before", _steps_to(plan.before))
     if plan.event_time is not None:
         tree["event_time"] = event_time_to(plan.event_time)
@@ -96,7 +114,19 @@ def plan_to(plan: Plan) -> Tree:
 def plan_from(tree: Mapping[str, Any]) -> Plan:
     """The plan of plain values."""
     connectors = import_module(_CONNECTORS)
-    known = {"eventide", "sources", "before", "event_time", "after", "group_by", "window", "aggregates", "finish", "outputs", "write"}
+    known = {
+        "eventide",
+        "sources",
+        "before",
+        "event_time",
+        "after",
+        "group_by",
+        "window",
+        "aggregates",
+        "finish",
+        "outputs",
+        "write",
+    }
     known |= {"lateness", "early", "fill"}
     unknown = sorted(set(tree) - known)
     if unknown:
@@ -155,7 +185,11 @@ def _step_to(step: Step) -> Tree:
             return {"with_columns": {name: to_sql(value) for name, value in columns}}
         case MapBatches(function, _):
             name = getattr(function, "__name__", "function")
-            raise PlanError.of("map_batches", f"{name} is a Python function", "Plans as text hold expressions only: use with_columns or filter")
+            raise PlanError.of(
+                "map_batches",
+                f"{name} is a Python function",
+                "Plans as text hold expressions only: use with_columns or filter",
+            )
 
 
 def _steps_from(steps: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:

@@ -66,7 +66,8 @@ def _event_time(settings: EventTime) -> Iterator[str]:
     yield f"guards      to dead_letters: no event time{''.join(f', {guard}' for guard in guards)}"
     if settings.idle_after_us is not None:
         then = "; when all are idle, windows close" if settings.close_when_idle else ""
-        yield f"idle        a log silent for {duration_text(settings.idle_after_us)} no longer holds the others back{then}"
+        silent = duration_text(settings.idle_after_us)
+        yield f"idle        a log silent for {silent} no longer holds the others back{then}"
 
 
 def _strategy(strategy: object) -> str:
@@ -78,7 +79,8 @@ def _strategy(strategy: object) -> str:
         case Punctuated(column):
             return f"watermark = largest {column}"
         case Adaptive(late_rate, _, max_us):
-            return f"watermark = largest event time - a learnt bound (at most {duration_text(max_us)}) that {late_rate:.3%} may exceed"
+            learnt = f"a learnt bound (at most {duration_text(max_us)}) that {late_rate:.3%} may exceed"
+            return f"watermark = largest event time - {learnt}"
         case Perfect():
             return "watermark = smallest event time still to come"
         case _:
@@ -93,7 +95,11 @@ def _windows(query: WindowedAggregate) -> Iterator[str]:
     corrections = f"corrections for {duration_text(allowed)} behind a window's end, then " if allowed else ""
     yield f"late        {corrections}{behind}"
     if query.early is not None:
-        often = f"each {duration_text(query.early.period_us)} of event time" if isinstance(query.early, EveryInterval) else "at every change"
+        often = (
+            f"each {duration_text(query.early.period_us)} of event time"
+            if isinstance(query.early, EveryInterval)
+            else "at every change"
+        )
         yield f"early       results before a window is complete, {often}"
     if query.fill_empty:
         yield "fill        windows in which a known key sent nothing show as empty"

@@ -1,12 +1,13 @@
 """A plan: the sentence the user wrote, as one frozen value.
 
-Law: a plan says what is wanted and nothing about how it runs. Its parts stand in the order in which an event meets them.
+Law: a plan says what is wanted and nothing about how it runs. Its parts stand in the order in which an event meets
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import polars as pl
@@ -70,7 +71,7 @@ class WindowedAggregate:
     keys: tuple[str, ...]
     window: Window
     aggregates: tuple[tuple[str, Aggregation | OwnAggregate], ...]
-    lateness: Lateness = Lateness()
+    lateness: Lateness = field(default_factory=Lateness)
     early: Early | None = None
     fill_empty: bool = False
 

@@ -1,6 +1,7 @@
 """Which runners there are: a table from the word in `run(on=...)` to the function that runs a plan.
 
-Law: a plan does not know its runners; they are found by name when one is asked for, so that the arrows keep running down.
+Law: a plan does not know its runners; they are found by name when one is asked for, so that the arrows keep running
+down.
 """
 
 from __future__ import annotations

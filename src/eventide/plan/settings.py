@@ -72,7 +72,9 @@ def _strategy_to(strategy: Strategy) -> Any:
             return {"adaptive": {"late_rate": late_rate, "min": duration_text(min_us), "max": duration_text(max_us)}}
         case OwnStrategy():
             name = type(strategy).__name__
-            raise PlanError.of("event_time", f"{name} is a Python object", "Plans as text know the built-in strategies only")
+            raise PlanError.of(
+                "event_time", f"{name} is a Python object", "Plans as text know the built-in strategies only"
+            )
 
 
 def _strategy_from(tree: Any) -> Strategy:
@@ -95,7 +97,11 @@ def window_to(window: Window) -> Tree:
     """A window as plain values."""
     match window:
         case Sliding(size_us, slide_us, offset_us):
-            kind = {"tumbling": duration_text(size_us)} if size_us == slide_us else {"sliding": duration_text(size_us), "slide": duration_text(slide_us)}
+            kind = (
+                {"tumbling": duration_text(size_us)}
+                if size_us == slide_us
+                else {"sliding": duration_text(size_us), "slide": duration_text(slide_us)}
+            )
             return kind | ({"offset": duration_text(offset_us)} if offset_us else {})
         case Calendar(unit, timezone):
             return {"calendar": unit, "timezone": timezone}

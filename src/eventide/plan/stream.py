@@ -12,7 +12,7 @@ from typing import Any, Literal
 import polars as pl
 
 from eventide.errors import PlanError
-from eventide.expressions import Aggregation, Expr, OwnAggregate, col, lit
+from eventide.expressions import Aggregation, Expr, Operand, OwnAggregate, col, lit
 from eventide.flow import Sink, Source
 from eventide.instants import Duration, non_negative_us, positive_us
 from eventide.plan.nodes import (
@@ -67,11 +67,11 @@ class Stream:
         """
         return self._with_step(Filter(predicate))
 
-    def select(self, *names: str, **columns: Expr) -> Stream:
+    def select(self, *names: str, **columns: Operand) -> Stream:
         """Keep the named columns, then the ones made by expressions, and no others."""
         return self._with_step(Select((*((name, col(name)) for name in names), *_expressions(columns))))
 
-    def with_columns(self, **columns: Expr) -> Stream:
+    def with_columns(self, **columns: Operand) -> Stream:
         """Add columns made by expressions, or replace columns of the same name."""
         return self._with_step(WithColumns(_expressions(columns)))
 
@@ -97,7 +97,9 @@ class Stream:
             plan = stream.plan
             if plan.event_time or plan.aggregate or plan.writes or plan.branches:
                 raise PlanError.of(
-                    "union", "one of the streams already has an event time, windows or outputs", "Unite first, then call event_time"
+                    "union",
+                    "one of the streams already has an event time, windows or outputs",
+                    "Unite first, then call event_time",
                 )
             inputs.extend(Input(one.source, one.steps + plan.before) for one in plan.inputs)
         return Stream(Plan(tuple(inputs)))
@@ -146,19 +148,27 @@ class Stream:
         return self.group_by().window(window, **settings)
 
     def output(self, name: str, build: Callable[[Stream], Stream]) -> Stream:
-        """A further named output, made from this one: `.output("alerts", lambda doses: doses.filter(col("peak") > 1))`."""
+        """A further named output, made from this one: `.output("alerts", lambda doses: doses.filter(col("peak") >
+        1))`.
+        """
         start = replace(self.plan, branches=(), writes=())
         made = build(Stream(start)).plan
         section = _tail(start)
         others = [part.name for part in fields(Plan) if part.name not in (section, "writes")]
         if any(getattr(made, part) is not getattr(start, part) for part in others):
-            raise PlanError.of(f"output {name!r}", "its function does more than shape rows", "Use filter, select, with_columns and write only")
+            raise PlanError.of(
+                f"output {name!r}",
+                "its function does more than shape rows",
+                "Use filter, select, with_columns and write only",
+            )
         branch = Branch(name, getattr(made, section))
         writes = tuple(Write(name, write.sink) for write in made.writes)
         return Stream(replace(self.plan, branches=(*self.plan.branches, branch), writes=(*self.plan.writes, *writes)))
 
     def write(self, sink: Sink, output: str = RESULTS) -> Stream:
-        """Send an output (`results`, `late`, `dead_letters` or one of `output`) to a sink. An output may have several."""
+        """Send an output (`results`, `late`, `dead_letters` or one of `output`) to a sink. An output may have
+        several.
+        """
         return Stream(replace(self.plan, writes=(*self.plan.writes, Write(output, sink))))
 
     def check(self) -> None:
@@ -200,12 +210,15 @@ class Stream:
         return Stream(from_json(text))
 
     def run(self, *, on: str = "embedded", **settings: Any) -> Any:
-        """Run the stream and return its outcome. `on` names the runner; settings of the embedded one: see `eventide.run`."""
+        """Run the stream and return its outcome. `on` names the runner; settings of the embedded one: see
+        `eventide.run`.
+        """
         return runner(on)(self.plan, **settings)
 
     def _with_step(self, step: Step) -> Stream:
         section = _tail(self.plan)
-        return Stream(replace(self.plan, **{section: (*getattr(self.plan, section), step)}))
+        longer: Any = {section: (*getattr(self.plan, section), step)}
+        return Stream(replace(self.plan, **longer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +228,7 @@ class Grouped:
     plan: Plan
     keys: tuple[str, ...]
 
-    def window(  # noqa: PLR0913 - each setting stands alone and has a default
+    def window(
         self,
         window: Window,
         *,
@@ -227,9 +240,9 @@ class Grouped:
         """Put the events into windows.
 
         `lateness` is how long after its end a window takes corrections; `late` what happens to events behind that:
-        `"side"` (to the `late` output), `"drop"` (counted only), or `"update"`, the default with a lateness, which is `"side"` and
-        insists on one. `early` asks for results before the window is complete. `fill="empty"` gives rows for windows
-        in which a known key had no event.
+        `"side"` (to the `late` output), `"drop"` (counted only), or `"update"`, the default with a lateness, which is
+        `"side"` and insists on one. `early` asks for results before the window is complete. `fill="empty"` gives rows
+        for windows in which a known key had no event.
         """
         allowed_us = lateness_us(lateness)
         policy: LatePolicy = late or ("update" if allowed_us else "side")
@@ -253,7 +266,9 @@ class Windowed:
         """Name the aggregates of each window. The stream that comes back is one of results."""
         for name, value in aggregates.items():
             if not isinstance(value, Aggregation | OwnAggregate):
-                raise TypeError(f"agg({name}=...) is not an aggregate but {value!r}: write for example {name}=col(\"dose\").mean()")
+                raise TypeError(
+                    f'agg({name}=...) is not an aggregate but {value!r}: write for example {name}=col("dose").mean()'
+                )
         node = WindowedAggregate(
             self.keys, self.window, tuple(aggregates.items()), self.lateness, self.early, self.fill_empty
         )
@@ -267,7 +282,7 @@ def _tail(plan: Plan) -> str:
     return "before" if plan.event_time is None else "after"
 
 
-def _expressions(columns: Mapping[str, Expr | object]) -> tuple[tuple[str, Expr], ...]:
+def _expressions(columns: Mapping[str, Operand]) -> tuple[tuple[str, Expr], ...]:
     return tuple((name, value if isinstance(value, Expr) else lit(value)) for name, value in columns.items())
 
 

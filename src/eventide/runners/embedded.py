@@ -46,7 +46,8 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     `show` prints windows as they close and then the accounting. Outputs that have no sink are kept in memory; `keep`
     names others to keep as well. `rows_max` fixes the rows of a batch (the answer does not depend on it). `workers`
     spreads the keys over so many independent states. `clock` is the wall clock. `commit_every` is how often sinks
-    make visible what they got. `observe` gets the run at its start and returns a function that is called after every batch.
+    make visible what they got. `observe` gets the run at its start and returns a function that is called after every
+    batch.
 
     Raises `PlanError` with everything that is wrong with the plan before anything is read.
     """
@@ -93,4 +94,3 @@ def _committer(outlets: Outlets, clock: WallClock, every_us: int) -> Callable[[]
             last_us = clock.now_us()
 
     return commit
-

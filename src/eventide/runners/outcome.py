@@ -46,7 +46,9 @@ class Outcome:
         return self[DEAD_LETTERS]
 
     def final(self) -> pl.DataFrame:
-        """The last row of each window: results without the revisions that later rows replaced, and without retracted rows."""
+        """The last row of each window: results without the revisions that later rows replaced, and without retracted
+        rows.
+        """
         rows = self.results
         identity = [name for name in rows.columns if name in self._identity]
         last = rows.unique(identity, keep="last", maintain_order=True)
@@ -63,7 +65,8 @@ class Outcome:
             return self.outputs[output]
         except KeyError:
             raise EventideError(
-                f"output {output!r} was not kept: it went to a sink, or the plan does not have it. Kept: {', '.join(self.outputs)}. "
+                f"output {output!r} was not kept: it went to a sink, or the plan does not have it. "
+                f"Kept: {', '.join(self.outputs)}. "
                 f'Run with keep=["{output}"] to have it here too'
             ) from None
 

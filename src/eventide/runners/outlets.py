@@ -87,5 +87,3 @@ def identity_of(plan: Plan, columns: Mapping[str, pl.DataType]) -> tuple[str, ..
         return ()
     wanted = (*plan.aggregate.keys, *_IDENTITY)
     return tuple(name for name in wanted if name in columns)
-
-

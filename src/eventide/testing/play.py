@@ -37,7 +37,9 @@ class Unsupported(EventideError):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came out: the rows at each `expect`, the whole late output, and how they differ from the case (empty: not)."""
+    """What came out: the rows at each `expect`, the whole late output, and how they differ from the case (empty:
+    not).
+    """
 
     steps: list[list[dict[str, object]]]
     late: list[dict[str, object]]
@@ -105,7 +107,9 @@ def _plan(case: Mapping[str, Any]) -> Plan:
         raise Unsupported(f"aggregate {case['aggregate']!r}: the cases known here use sum")
     trigger = case.get("trigger", {})
     if trigger.get("type", "event_time_end_of_window") != "event_time_end_of_window" or trigger.get("purging"):
-        raise Unsupported(f"trigger {trigger}: results come out when the watermark reaches the window's end, and accumulate")
+        raise Unsupported(
+            f"trigger {trigger}: results come out when the watermark reaches the window's end, and accumulate"
+        )
     settings = EventTime("at", punctuated("marker"), max_future_us=None)
     stream = Stream(Plan(Stream.from_source(_Nothing()).plan.inputs, event_time=settings))
     allowed = f"{int(case.get('allowed_lateness', 0))}us"

@@ -1,7 +1,8 @@
 """Files as sinks: CSV, NDJSON and Parquet, made visible by an atomic rename.
 
-Law: a reader sees the file of the last commit or none, never half a row. Rows are appended to a file beside it; a commit copies
-what is there, makes sure it is on the disk, and renames the copy into place, so a commit costs as much as the file is long.
+Law: a reader sees the file of the last commit or none, never half a row. Rows are appended to a file beside it; a
+commit copies what is there, makes sure it is on the disk, and renames the copy into place, so a commit costs as much
+as the file is long.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class FileWriter:
         if self._format == "parquet":
             self._frames.append(frame)
         elif self._format == "csv":
-            _textual(frame).write_csv(self._file, include_header=not self._has_header, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+            _textual(frame).write_csv(
+                self._file, include_header=not self._has_header, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"
+            )
             self._has_header = True
         else:
             frame.write_ndjson(self._file)
@@ -90,8 +93,12 @@ class FileWriter:
 def _textual(frame: pl.DataFrame) -> pl.DataFrame:
     """Lists and records as JSON text, durations as text, because CSV has neither."""
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    made = [pl.struct(v=pl.col(name)).struct.json_encode().str.slice(5).str.strip_suffix("}").alias(name) for name in nested]
-    lengths = [pl.col(name).dt.total_microseconds() for name, dtype in frame.schema.items() if isinstance(dtype, pl.Duration)]
+    made = [
+        pl.struct(v=pl.col(name)).struct.json_encode().str.slice(5).str.strip_suffix("}").alias(name) for name in nested
+    ]
+    lengths = [
+        pl.col(name).dt.total_microseconds() for name, dtype in frame.schema.items() if isinstance(dtype, pl.Duration)
+    ]
     return frame.with_columns(*made, *lengths)
 
 

@@ -1,6 +1,7 @@
 """Files as a source: one path or many, plain or compressed, read to their end or followed while they grow.
 
-Law: bytes are read in blocks of whole records, so memory does not grow with the file; a position is a byte and an offset.
+Law: bytes are read in blocks of whole records, so memory does not grow with the file; a position is a byte and an
+offset.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class FileLogs:
             raise SourceError(f"no file matches {self.source.path!r}: check the path")
         if self.source.one_log and self.source.many:
             return self._as_one(new)
-        made = [TextReader(self.source, path, self._log(path), self.context, self.positions.get(self._log(path), {})) for path in new]
+        made = [
+            TextReader(self.source, path, self._log(path), self.context, self.positions.get(self._log(path), {}))
+            for path in new
+        ]
         self.given.update(zip(new, made, strict=True))
         return made
 
@@ -278,7 +282,9 @@ def _opened(path: Path) -> BinaryIO:
             return _zstd(path)
         return path.open("rb")
     except OSError as fault:
-        raise SourceError(f"cannot open {path}: {fault.strerror or fault}. Check the path and its permissions") from None
+        raise SourceError(
+            f"cannot open {path}: {fault.strerror or fault}. Check the path and its permissions"
+        ) from None
 
 
 def _zstd(path: Path) -> BinaryIO:
@@ -286,4 +292,4 @@ def _zstd(path: Path) -> BinaryIO:
         import zstandard
     except ImportError:
         raise SourceError(f'{path} is compressed with zstd: install "eventide[zstd]"') from None
-    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb")))  # type: ignore[arg-type]
+    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb")))

@@ -1,6 +1,7 @@
 """From raw columns to the columns of a schema: types, ranges, patterns, missing values - the same for every format.
 
-Law: a row that breaks a rule becomes one refused row that names its first bad field; the rows beside it are not touched.
+Law: a row that breaks a rule becomes one refused row that names its first bad field; the rows beside it are not
+touched.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, first_reason
 from eventide.semantics.schema import Field, Schema
 
 TYPES: Mapping[str, pl.DataType] = {
@@ -36,8 +37,8 @@ def schema_columns(schema: Schema) -> dict[str, pl.DataType]:
 def conform(raw: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows with the schema's columns, and refused rows.
 
-    `raw` has `_offset`, `_arrival` and any columns; columns that the schema does not name are dropped, kept as text or a
-    reason to refuse, as `schema.unknown` says.
+    `raw` has `_offset`, `_arrival` and any columns; columns that the schema does not name are dropped, kept as text
+    or a reason to refuse, as `schema.unknown` says.
     """
     made: list[pl.Series] = []
     reasons: list[pl.Series] = []
@@ -49,7 +50,9 @@ def conform(raw: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, pl.DataFra
             reasons.append(reason.alias(name))
     others = [name for name in raw.columns if name not in schema.names and not name.startswith("_")]
     if others and schema.unknown == "refuse":
-        found = raw.select(pl.when(pl.col(other).is_not_null()).then(pl.lit(f'unknown field "{other}"')) for other in others)
+        found = raw.select(
+            pl.when(pl.col(other).is_not_null()).then(pl.lit(f'unknown field "{other}"')) for other in others
+        )
         reasons.append(found.select(pl.coalesce(pl.all())).to_series().alias(others[0]))
     kept = [raw.get_column(name).cast(pl.String) for name in others] if schema.unknown == "keep" else []
     rows = pl.DataFrame([*made, *kept, raw.get_column(OFFSET), raw.get_column(ARRIVAL)])
@@ -73,25 +76,29 @@ def _split(raw: pl.DataFrame, rows: pl.DataFrame, reasons: list[pl.Series]) -> t
 def _field(column: pl.Series, rule: Field) -> tuple[pl.Series, pl.Series]:
     """The typed column, and a reason for each value that is refused (null where it is good)."""
     value = _typed(column, rule)
-    plain = Field(rule.type, rule.path, thousands=rule.thousands, formats=rule.formats, unit=rule.unit, timezone=rule.timezone)
+    plain = Field(
+        rule.type, rule.path, thousands=rule.thousands, formats=rule.formats, unit=rule.unit, timezone=rule.timezone
+    )
     if rule == plain and column.null_count() == value.null_count():
         return value, pl.Series([None], dtype=pl.String).new_from_index(0, column.len())
     frame = pl.DataFrame([column.alias("raw"), value.alias("value")])
     shown = pl.lit('"') + pl.col("raw").cast(pl.String).str.slice(0, _SHOWN) + pl.lit('"')
-    what = {"integer": "a whole number", "float": "a number", "boolean": "true or false", "instant": "a time"}.get(rule.type, "text")
+    what = {"integer": "a whole number", "float": "a number", "boolean": "true or false", "instant": "a time"}.get(
+        rule.type, "text"
+    )
     present, got = pl.col("raw").is_not_null(), pl.col("value")
-    reason = pl.when(present & got.is_null()).then(pl.lit(f"not {what}: ") + shown)
+    reasons = [(present & got.is_null(), pl.lit(f"not {what}: ") + shown)]
     if not rule.nullable:
-        reason = reason.when(~present).then(pl.lit("missing"))
+        reasons.append((~present, pl.lit("missing")))
     if rule.minimum is not None:
-        reason = reason.when(got < rule.minimum).then(pl.lit(f"below minimum {rule.minimum}: ") + shown)
+        reasons.append((got < rule.minimum, pl.lit(f"below minimum {rule.minimum}: ") + shown))
     if rule.maximum is not None:
-        reason = reason.when(got > rule.maximum).then(pl.lit(f"above maximum {rule.maximum}: ") + shown)
+        reasons.append((got > rule.maximum, pl.lit(f"above maximum {rule.maximum}: ") + shown))
     if rule.pattern is not None:
-        reason = reason.when(~got.str.contains(f"^(?:{rule.pattern})$")).then(pl.lit("does not match the pattern: ") + shown)
+        reasons.append((~got.str.contains(f"^(?:{rule.pattern})$"), pl.lit("does not match the pattern: ") + shown))
     if rule.choices:
-        reason = reason.when(~got.is_in(list(rule.choices))).then(pl.lit("not one of the choices: ") + shown)
-    return value, frame.select(reason.otherwise(None).alias("reason")).to_series()
+        reasons.append((~got.is_in(list(rule.choices)), pl.lit("not one of the choices: ") + shown))
+    return value, frame.select(first_reason(reasons).alias("reason")).to_series()
 
 
 def _textual(column: pl.Series) -> bool:
@@ -127,7 +134,11 @@ def _numbers(column: pl.Series, rule: Field) -> pl.Series:
 
 def _instants(column: pl.Series, rule: Field) -> pl.Series:
     if isinstance(column.dtype, pl.Datetime):
-        moment = column if column.dtype.time_zone else column.dt.replace_time_zone(rule.timezone, ambiguous="earliest", non_existent="null")
+        moment = (
+            column
+            if column.dtype.time_zone
+            else column.dt.replace_time_zone(rule.timezone, ambiguous="earliest", non_existent="null")
+        )
         return moment.cast(INSTANT)
     if column.dtype == pl.Date:
         return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(INSTANT)

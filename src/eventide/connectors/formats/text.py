@@ -1,7 +1,7 @@
 """Text formats: blocks of whole lines become raw columns, and rows that cannot be read become refused rows.
 
-Law: a format reads a block whose lines are all good at full speed; only a block with a fault is looked at line by line, and one bad
-line never costs its neighbours.
+Law: a format reads a block whose lines are all good at full speed; only a block with a fault is looked at line by
+line, and one bad line never costs its neighbours.
 """
 
 from __future__ import annotations
@@ -71,8 +71,12 @@ class Csv:
             import difflib
 
             near = {name: difflib.get_close_matches(name, names, 1) for name in missing}
-            hints = ", ".join(f"{name!r}" + (f" (did you mean {found[0]!r}?)" if found else "") for name, found in near.items())
-            raise SourceError(f"the header lacks {hints}. It has: {', '.join(names)}. Name columns as the header does, or use path=")
+            hints = ", ".join(
+                f"{name!r}" + (f" (did you mean {found[0]!r}?)" if found else "") for name, found in near.items()
+            )
+            raise SourceError(
+                f"the header lacks {hints}. It has: {', '.join(names)}. Name columns as the header does, or use path="
+            )
         return Csv(self.schema, self.separator, self.quote, names)
 
     def cut(self, data: bytes) -> int:
@@ -89,7 +93,11 @@ class Csv:
         lines = pl.Series("line", text.split("\n"))
         lines = lines.filter(lines != "")
         fields = lines.str.count_matches(self.separator, literal=True)
-        good = (fields == len(self.header) - 1) & (lines.str.len_bytes() <= LINE_MAX_BYTES) & ~lines.str.contains("\ufffd", literal=True)
+        good = (
+            (fields == len(self.header) - 1)
+            & (lines.str.len_bytes() <= LINE_MAX_BYTES)
+            & ~lines.str.contains("\ufffd", literal=True)
+        )
         if not good.all():
             return self._by_record(text)
         split = lines.str.split_exact(self.separator, len(self.header) - 1).struct.unnest()
@@ -117,7 +125,13 @@ class Csv:
             if not record:
                 continue
             if len(record) != len(self.header):
-                bad.append((count, f"{len(record)} fields, the header has {len(self.header)}", self.separator.join(record)[:10_000]))
+                bad.append(
+                    (
+                        count,
+                        f"{len(record)} fields, the header has {len(self.header)}",
+                        self.separator.join(record)[:10_000],
+                    )
+                )
             elif any("\ufffd" in cell for cell in record):
                 bad.append((count, "not UTF-8 text", self.separator.join(record)[:10_000]))
             else:
@@ -199,7 +213,9 @@ class NdJson:
         frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String()))
         if self.schema.unknown != "drop":
             extra = sorted({key for row in others for key in row if not key.startswith("_")})
-            frame = frame.with_columns(pl.Series(key, [row.get(key) for row in others], dtype=pl.String) for key in extra)
+            frame = frame.with_columns(
+                pl.Series(key, [row.get(key) for row in others], dtype=pl.String) for key in extra
+            )
         return Block(frame, pl.Series(numbers, dtype=pl.Int64), bad, count)
 
 
@@ -228,7 +244,7 @@ def _path(text: str) -> Sequence[str | int]:
 def _found(row: object, path: Sequence[str | int]) -> object:
     value: Any = row
     for step in path:
-        if (isinstance(step, str) and isinstance(value, dict)):
+        if isinstance(step, str) and isinstance(value, dict):
             value = value.get(step)
         elif isinstance(step, int) and isinstance(value, list):
             value = value[step] if -len(value) <= step < len(value) else None

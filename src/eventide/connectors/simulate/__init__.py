@@ -17,7 +17,12 @@ __all__ = ["ROLLOVER_US", "Network", "simulate", "write_simulated"]
 
 
 def simulate(
-    *, devices: int = 30, duration: Duration = "1d", seed: int = 7, start: When = "2026-01-01", network: Network | None = None
+    *,
+    devices: int = 30,
+    duration: Duration = "1d",
+    seed: int = 7,
+    start: When = "2026-01-01",
+    network: Network | None = None,
 ) -> FrameSource:
     """A source of the readings of a radiation network; `network` gives every setting at once.
 
@@ -31,7 +36,9 @@ def simulate(
 
 
 def write_simulated(source: FrameSource, path: str | PathLike[str]) -> int:
-    """Write the readings of a simulated network to a `.csv`, `.ndjson` or `.parquet` file; returns how many there are."""
+    """Write the readings of a simulated network to a `.csv`, `.ndjson` or `.parquet` file; returns how many there
+    are.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     match target.suffix:

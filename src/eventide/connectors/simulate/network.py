@@ -1,8 +1,9 @@
-"""A simulated volunteer radiation network: devices that report online, devices that buffer and upload in batches, and their faults.
+"""A simulated volunteer radiation network: devices that report online, devices that buffer and upload in batches, and
+their faults.
 
-Law: the same settings and seed give the same rows; no wall clock is read. The defaults are what was measured on a real network in
-February 2020: median lateness about 7 minutes, 99 % within 72 minutes, clocks up to 34 s ahead, one device 1,024 weeks behind,
-one copied row in 280, one hot site.
+Law: the same settings and seed give the same rows; no wall clock is read. The defaults are what was measured on a
+real network in February 2020: median lateness about 7 minutes, 99 % within 72 minutes, clocks up to 34 s ahead, one
+device 1,024 weeks behind, one copied row in 280, one hot site.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ ROLLOVER_US = 1_024 * 7 * 86_400_000_000
 _SECOND = 1_000_000
 _HOT = 1_350.0
 """The usual level at the hot site, in counts a minute."""
-COLUMNS = {"device": pl.String(), "captured": INSTANT, "uploaded": INSTANT, "dose": pl.Float64(), "battery": pl.Float64()}
+COLUMNS = {
+    "device": pl.String(),
+    "captured": INSTANT,
+    "uploaded": INSTANT,
+    "dose": pl.Float64(),
+    "battery": pl.Float64(),
+}
 """What a reading holds: doses in counts a minute, the battery in volts."""
 
 
@@ -46,7 +53,14 @@ class Network:
     def __post_init__(self) -> None:
         if self.devices < 1:
             raise ValueError(f"devices={self.devices} must be at least 1")
-        for name in ("online_share", "long_upload_share", "duplicate_share", "silence_share", "null_share", "retry_share"):
+        for name in (
+            "online_share",
+            "long_upload_share",
+            "duplicate_share",
+            "silence_share",
+            "null_share",
+            "retry_share",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1")
 
@@ -81,7 +95,9 @@ def _device(network: Network, number: int) -> Iterator[Reading]:
             upload_us = next(uploads)
         arrived_us = time_us + random.randrange(1, 9) * _SECOND if online else upload_us
         if random.random() < network.retry_share:
-            arrived_us += random.randrange(20, 150) * 60 * _SECOND  # the packet was lost; a later session brings it again
+            arrived_us += (
+                random.randrange(20, 150) * 60 * _SECOND
+            )  # the packet was lost; a later session brings it again
         captured_us = min(time_us + skew_us, arrived_us + network.clock_ahead_us) - rollover_us
         dose = None if random.random() < network.null_share else _dose(random, usual)
         voltage = max(voltage - random.uniform(0, 0.0004), 3.2)

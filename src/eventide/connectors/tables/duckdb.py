@@ -105,7 +105,9 @@ class DuckDbWriter:
         identity = f"to_json([{parts}])::VARCHAR"
         self._connection.execute(f"DELETE FROM {self._table} WHERE _identity IN (SELECT {identity} FROM _rows)")  # noqa: S608
         kept = "WHERE op = 'upsert'" if has_op else ""
-        self._connection.execute(f"INSERT INTO {self._table} (_identity, {names}) SELECT {identity}, {names} FROM _rows {kept}")  # noqa: S608
+        self._connection.execute(
+            f"INSERT INTO {self._table} (_identity, {names}) SELECT {identity}, {names} FROM _rows {kept}"  # noqa: S608
+        )
 
     def close(self) -> None:
         self.commit()

@@ -1,8 +1,9 @@
 """The exact sum of floats: 128-bit integers that add without rounding, in any order.
 
-Law: the state depends only on the multiset of the values added, so neither cuts nor merges show in the last bit of a result
-(decision 0001). Values of ordinary size, 2^-12 <= |x| < 2^31, are counted in units of 2^-64; each further accumulator lies 43
-binary orders away and exists only once such a value has come. NaN and infinities add up in a float of their own.
+Law: the state depends only on the multiset of the values added, so neither cuts nor merges show in the last bit of a
+result (decision 0001). Values of ordinary size, 2^-12 <= |x| < 2^31, are counted in units of 2^-64; each further
+accumulator lies 43 binary orders away and exists only once such a value has come. NaN and infinities add up in a
+float of their own.
 """
 
 from __future__ import annotations

@@ -200,14 +200,14 @@ def _all(lowering: Lowering, aggregation: Aggregation) -> Output:
 
 
 def _count_distinct(lowering: Lowering, aggregation: Aggregation) -> Output:
-    """Exact while at most `exact_up_to` hashes were seen; then (k-1)/h_k of the k smallest (Beyer et al., SIGMOD 2007)."""
+    """Exact while at most `exact_up_to` hashes were seen; then (k-1)/h_k of the k smallest (Beyer et al., SIGMOD
+    2007).
+    """
     exact_up_to = int(str(aggregation.argument("exact_up_to")))
     term = lowering.smallest_hashes(lowering.column(aggregation), exact_up_to + 1)
     kept = pl.col(term.name).list.len().cast(pl.Int64)
     estimate = exact_up_to * 2.0**64 / (pl.col(term.name).list.last().cast(pl.Float64) + 1.0)
-    return lambda states: (
-        pl.when(kept > exact_up_to).then(estimate.round().cast(pl.Int64)).otherwise(kept).fill_null(0)
-    )
+    return lambda states: pl.when(kept > exact_up_to).then(estimate.round().cast(pl.Int64)).otherwise(kept).fill_null(0)
 
 
 _GAMMA = 1.01 / 0.99
@@ -257,7 +257,9 @@ def _top_k(lowering: Lowering, aggregation: Aggregation) -> Output:
 
 def _histogram(lowering: Lowering, aggregation: Aggregation) -> Output:
     column = lowering.column(aggregation, pl.Float64())
-    edges = list(aggregation.argument("edges"))
+    given = aggregation.argument("edges")
+    assert isinstance(given, tuple)
+    edges = [float(edge) for edge in given]
     x = pl.col(column)
     bins = pl.lit(None, dtype=pl.Int32)
     for place in range(len(edges) - 1):

@@ -1,7 +1,8 @@
 """Terms: the mergeable states that aggregates are made of, each as lists of Polars expressions.
 
 Law: a term's state depends only on the set of rows put into it (`first` and `last` order them by event time, log and
-offset), so partial states may be merged in any order. Every aggregate is an expression over terms; equal terms are kept once.
+offset), so partial states may be merged in any order. Every aggregate is an expression over terms; equal terms are
+kept once.
 """
 
 from __future__ import annotations
@@ -192,7 +193,10 @@ class Ordered:
 
     def prepare(self, rows: pl.DataFrame) -> list[pl.Expr]:
         point = pl.struct(
-            pl.col(TIME).alias("t"), pl.col(LOG_NAME).alias("l"), pl.col(ROW_OFFSET).alias("o"), pl.col(self.value).alias("v")
+            pl.col(TIME).alias("t"),
+            pl.col(LOG_NAME).alias("l"),
+            pl.col(ROW_OFFSET).alias("o"),
+            pl.col(self.value).alias("v"),
         )
         return [pl.when(pl.col(self.value).is_not_null()).then(point).alias(self.name)]
 
@@ -240,7 +244,5 @@ class Tally:
         return hash(self.name)
 
 
-AnyTerm: TypeAlias = (
-    Rows | Values | Extreme | WholeSum | FloatSum | Product | TimeSums | Ordered | SmallestHashes
-)
+AnyTerm: TypeAlias = Rows | Values | Extreme | WholeSum | FloatSum | Product | TimeSums | Ordered | SmallestHashes
 """Every term that is a list of expressions; a `Tally` needs a grouping of its own."""

@@ -79,9 +79,7 @@ class Clock:
         self._remember(fronts, after, behind)
         return Ticks(after.shift(1, fill_value=start), _with_last(after, self.watermark))
 
-    def _observe_keys(
-        self, rows: pl.DataFrame, times: pl.Series, codes: pl.Series, behind: int, cap_us: int
-    ) -> Ticks:
+    def _observe_keys(self, rows: pl.DataFrame, times: pl.Series, codes: pl.Series, behind: int, cap_us: int) -> Ticks:
         self.keys.grow(int(codes.max()) + 1 if codes.len() else 0)  # type: ignore[arg-type] # integers
         fronts = _running_max(times, self.front)
         start = max(self.watermark, self.floor)

@@ -57,7 +57,9 @@ class Clocks:
         return self._advanced(clock, ticks, held)
 
     def declare_idle(self, log: str, floor: int | None = None) -> Observation:
-        """Take a silent log out of the minimum. A floor recorded in an earlier run is where its watermark goes on from."""
+        """Take a silent log out of the minimum. A floor recorded in an earlier run is where its watermark goes on
+        from.
+        """
         clock = self.add(log)
         held = self._held(clock)
         if floor is not None:
@@ -74,7 +76,9 @@ class Clocks:
         return self._advanced(clock, _no_ticks(END_OF_TIME), held)
 
     def come_back(self, log: str) -> None:
-        """A log that was idle goes on from where the stream is now, so that no closed window opens again (decision 0007)."""
+        """A log that was idle goes on from where the stream is now, so that no closed window opens again (decision
+        0007).
+        """
         clock = self.add(log)
         if clock.idle:
             clock.idle = False

@@ -1,7 +1,8 @@
 """Progress: when, inside a batch, the watermark that closes a window reaches an instant.
 
-Law: results are ordered by the place in the log where they became due (decision 0004). A place is the number of accepted rows of the
-batch in front of it; the place behind the last row belongs to what follows the rows: heartbeats, idleness, the end.
+Law: results are ordered by the place in the log where they became due (decision 0004). A place is the number of
+accepted rows of the batch in front of it; the place behind the last row belongs to what follows the rows: heartbeats,
+idleness, the end.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class CommonProgress:
 class KeyedProgress:
     """A watermark for each key: the larger of the key's own and the log's, and not above what other logs allow.
 
-    `own` holds (code, place, w): the strategy's watermark of a key after each of its rows in this batch; `own_before` the
-    same before the batch, by code; `log_steps` the log's share (front - cap) as in `CommonProgress`; `others` the
+    `own` holds (code, place, w): the strategy's watermark of a key after each of its rows in this batch; `own_before`
+    the same before the batch, by code; `log_steps` the log's share (front - cap) as in `CommonProgress`; `others` the
     smallest watermark of each code in all other logs (None: there are none).
     """
 
@@ -95,10 +96,21 @@ class KeyedProgress:
         asked = pl.DataFrame([codes.alias(CODE), instants.alias("instant")]).with_row_index("row")
         by_log = self._log.place(codes, instants)
         before = self._own_before.gather(codes)
-        own = asked.sort("instant").join_asof(
-            self._own.sort("w"), left_on="instant", right_on="w", by=CODE, strategy="forward", check_sortedness=False
-        ).sort("row")
-        frame = asked.with_columns(by_log.alias("by_log"), before.alias("before"), own.get_column("place").alias("by_own"))
+        own = (
+            asked.sort("instant")
+            .join_asof(
+                self._own.sort("w"),
+                left_on="instant",
+                right_on="w",
+                by=CODE,
+                strategy="forward",
+                check_sortedness=False,
+            )
+            .sort("row")
+        )
+        frame = asked.with_columns(
+            by_log.alias("by_log"), before.alias("before"), own.get_column("place").alias("by_own")
+        )
         by_own = pl.when(pl.col("instant") <= pl.col("before")).then(REACHED_BEFORE).otherwise(pl.col("by_own"))
         place = pl.min_horizontal(by_own, pl.col("by_log"))
         if self._others is not None:
@@ -109,9 +121,18 @@ class KeyedProgress:
 
     def before_rows(self, codes: pl.Series, places: pl.Series) -> pl.Series:
         asked = pl.DataFrame([codes.alias(CODE), places.alias("place")]).with_row_index("row")
-        own = asked.sort("place").join_asof(
-            self._own.sort("place"), on="place", by=CODE, strategy="backward", allow_exact_matches=False, check_sortedness=False
-        ).sort("row")
+        own = (
+            asked.sort("place")
+            .join_asof(
+                self._own.sort("place"),
+                on="place",
+                by=CODE,
+                strategy="backward",
+                allow_exact_matches=False,
+                check_sortedness=False,
+            )
+            .sort("row")
+        )
         frame = asked.with_columns(
             own.get_column("w"),
             self._own_before.gather(codes).alias("before"),
@@ -125,7 +146,9 @@ class KeyedProgress:
 
 
 class MappedProgress:
-    """Keyed progress for windows whose group is finer than the clock's key: `codes` maps the group's codes to the key's."""
+    """Keyed progress for windows whose group is finer than the clock's key: `codes` maps the group's codes to the
+    key's.
+    """
 
     is_common = False
 

@@ -71,7 +71,9 @@ def watermarks(strategy: Strategy, seen: Observed, state: StrategyState, preview
             return seen.fronts_after - _adaptive_bounds(strategy, seen, state)
         case Perfect():
             if preview is None:
-                raise PlanError.of("perfect()", "the input was not read beforehand", "Use it with bounded sources in an embedded run")
+                raise PlanError.of(
+                    "perfect()", "the input was not read beforehand", "Use it with bounded sources in an embedded run"
+                )
             return preview
         case OwnStrategy():
             found, state.own = strategy.advance(state.own, seen.rows, seen.times)

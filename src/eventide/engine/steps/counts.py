@@ -1,7 +1,7 @@
 """Count windows: the events of a key in event-time order, so many at a time.
 
-Law: an event gets its place in the order once the watermark has passed it; until then it waits. The rows of a window that is not
-full wait too, at most `size - 1` a key beside those that the watermark has not reached.
+Law: an event gets its place in the order once the watermark has passed it; until then it waits. The rows of a window
+that is not full wait too, at most `size - 1` a key beside those that the watermark has not reached.
 """
 
 from __future__ import annotations
@@ -58,7 +58,11 @@ class CountWindows:
         self._forget(members)
         states = self._state.partial(members, [CODE, "_nth"])
         told = self._numbered(due).join(states, on=[CODE, "_nth"])
-        marks = [pl.lit(FIRST).cast(pl.Int64).alias("phase"), pl.lit(0).cast(pl.Int64).alias("revision"), pl.lit(True).alias("final")]
+        marks = [
+            pl.lit(FIRST).cast(pl.Int64).alias("phase"),
+            pl.lit(0).cast(pl.Int64).alias("revision"),
+            pl.lit(True).alias("final"),
+        ]
         return [told.with_columns(marks)]
 
     def _windowed(self, ordered: pl.DataFrame) -> pl.DataFrame:
@@ -70,7 +74,9 @@ class CountWindows:
         return starts.with_columns((pl.col(_STARTS).cast(pl.Int64).cum_sum().over(CODE) - 1).alias("_nth"))
 
     def _bounds(self, windowed: pl.DataFrame, progress: Progress) -> pl.DataFrame:
-        """Each window's start, end and the place where it is due; a window not full is due only by its timeout or at the end."""
+        """Each window's start, end and the place where it is due; a window not full is due only by its timeout or at
+        the end.
+        """
         timeout_us = self._spec.timeout_us
         full = pl.col("n") == self._spec.size
         windows = windowed.group_by(CODE, "_nth", maintain_order=True).agg(
@@ -114,8 +120,8 @@ _END = 2**63 - 1
 def _first_rows(ordered: pl.DataFrame, size: int, timeout_us: int) -> pl.Series:
     """Which rows begin a window, when a window ends after `size` rows or `timeout_us` behind its first one.
 
-    The next window of one that begins at row i begins at next(i); the beginnings are what is reached from each key's first row.
-    By doubling the step, all are found in a logarithmic number of passes.
+    The next window of one that begins at row i begins at next(i); the beginnings are what is reached from each key's
+    first row. By doubling the step, all are found in a logarithmic number of passes.
     """
     numbered = ordered.select(CODE, TIME).with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
     last = (pl.col("row").max().over(CODE) + 1).alias("stop")

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.engine.clocks import Clocks, Progress
-from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA
+from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA, first_reason
 from eventide.instants import EARLIEST, END_OF_TIME
 from eventide.semantics.eventtime import EventTime
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The rows that passed the guards, their event times, the watermark before each, and how the closing watermark moved."""
+    """The rows that passed the guards, their event times, the watermark before each, and how the closing watermark
+    moved.
+    """
 
     rows: pl.DataFrame
     times: pl.Series
@@ -46,19 +48,21 @@ class Door:
 
     def _guard(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         time, arrival = pl.col(self._settings.column).cast(pl.Int64), pl.col(ARRIVAL).cast(pl.Int64)
-        reason = pl.when(time.is_null()).then(pl.lit("event time is missing"))
-        reason = reason.when((time < EARLIEST) | (time > self._latest)).then(pl.lit("event time is out of range"))
+        reasons = [
+            (time.is_null(), pl.lit("event time is missing")),
+            ((time < EARLIEST) | (time > self._latest), pl.lit("event time is out of range")),
+        ]
         if self._settings.max_future_us is not None:
             ahead = time > arrival + self._settings.max_future_us
-            reason = reason.when(ahead).then(pl.lit("event time is too far in the future"))
+            reasons.append((ahead, pl.lit("event time is too far in the future")))
         if self._settings.max_age_us is not None:
             old = time < arrival - self._settings.max_age_us
-            reason = reason.when(old).then(pl.lit("event time is too old"))
-        reasons = rows.select(reason.otherwise(None).alias("reason")).to_series()
-        if reasons.null_count() == rows.height:
+            reasons.append((old, pl.lit("event time is too old")))
+        found = rows.select(first_reason(reasons).alias("reason")).to_series()
+        if found.null_count() == rows.height:
             return rows, pl.DataFrame(schema=REFUSED_SCHEMA)
-        bad = rows.with_columns(reasons.alias("_reason")).filter(pl.col("_reason").is_not_null())
-        return rows.filter(reasons.is_null()), self._as_refused(bad)
+        bad = rows.with_columns(found.alias("_reason")).filter(pl.col("_reason").is_not_null())
+        return rows.filter(found.is_null()), self._as_refused(bad)
 
     def _as_refused(self, bad: pl.DataFrame) -> pl.DataFrame:
         user = [name for name in bad.columns if not name.startswith("_")]

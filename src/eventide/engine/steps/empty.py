@@ -1,7 +1,7 @@
 """Empty windows on request: a known key that sent nothing in a window shows as a row with no events.
 
-Law: a key is known from the earliest window in which it had an accepted event; it has rows for every window from there on that
-its watermark has closed, but none behind the window of the largest event time seen.
+Law: a key is known from the earliest window in which it had an accepted event; it has rows for every window from
+there on that its watermark has closed, but none behind the window of the largest event time seen.
 """
 
 from __future__ import annotations

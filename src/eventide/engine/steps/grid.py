@@ -1,7 +1,7 @@
 """Window grids: fixed windows numbered by integers, and the slices they share.
 
-Law: window `w` is `[start(w), end(w))`; the windows that cover an instant are those from `first(t)` to `last(t)`; a slice lies wholly
-inside or outside any window.
+Law: window `w` is `[start(w), end(w))`; the windows that cover an instant are those from `first(t)` to `last(t)`; a
+slice lies wholly inside or outside any window.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ from eventide.semantics.windows import Calendar, Global, Sliding
 class Grid(Protocol):
     """Numbered windows over event time. Expressions take and give `Int64` microseconds or numbers."""
 
-    slices_per_slide: int
-    slices_per_window: int
-    reach_us: int
+    @property
+    def slices_per_slide(self) -> int: ...
+
+    @property
+    def slices_per_window(self) -> int: ...
+
+    @property
+    def reach_us(self) -> int: ...
 
     def slice(self, time: pl.Expr) -> pl.Expr: ...
 
@@ -135,7 +140,9 @@ def _first_instant(day: pl.Expr, timezone: str) -> pl.Expr:
     """The first instant of a local day: midnight, or where the clocks jump to if they jump over midnight."""
     midnight = day.cast(pl.Datetime("us"))
     tried = [
-        (midnight + pl.duration(minutes=15 * quarter)).dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+        (midnight + pl.duration(minutes=15 * quarter)).dt.replace_time_zone(
+            timezone, ambiguous="earliest", non_existent="null"
+        )
         for quarter in _QUARTERS_OF_AN_HOUR
     ]
     return pl.coalesce(tried).dt.convert_time_zone("UTC").cast(pl.Int64)

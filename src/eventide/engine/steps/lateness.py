@@ -1,6 +1,7 @@
 """The late output: every late row with the reason why it is late.
 
-Law: the watermark shown is the one in front of the row, of its own clock; `late_by` is how far it had passed the row's last window.
+Law: the watermark shown is the one in front of the row, of its own clock; `late_by` is how far it had passed the
+row's last window.
 """
 
 from __future__ import annotations

@@ -36,17 +36,26 @@ class ResultRows:
     _ranks: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.Int64))
 
     def make(self, due: pl.DataFrame) -> pl.DataFrame:
-        """The rows of merged states that have `_code`, `window_start`, `window_end` (microseconds), the marks and the extras."""
+        """The rows of merged states that have `_code`, `window_start`, `window_end` (microseconds), the marks and the
+        extras.
+        """
         ordered = self._in_order(due)
         values = self.aggregates.results(ordered)
         window = ordered.select(
-            _instant("window_start"), _instant("window_end"), *(name for name in self.extras if name in ("log", "window_number"))
+            _instant("window_start"),
+            _instant("window_end"),
+            *(name for name in self.extras if name in ("log", "window_number")),
         )
         marks = ordered.select("revision", "final", *(name for name in self.extras if name in ("early", "op")))
         return pl.concat([self.keys.decode(ordered.get_column(CODE)), window, values, marks], how="horizontal")
 
     def _in_order(self, due: pl.DataFrame) -> pl.DataFrame:
-        by = ["window_end", "_rank", "window_start", *(name for name in ("log", "window_number") if name in self.extras)]
+        by = [
+            "window_end",
+            "_rank",
+            "window_start",
+            *(name for name in ("log", "window_number") if name in self.extras),
+        ]
         ranked = due.with_columns(self._rank(due.get_column(CODE)).alias("_rank"))
         return ranked.sort(["place", "phase", *by])
 

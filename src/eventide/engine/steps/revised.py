@@ -1,7 +1,8 @@
 """Fixed windows whose results change: allowed lateness and early results.
 
-Law: the rows that go out are those of an engine that takes one event at a time (decision 0004). Each (key, window) has a sequence of
-entries - what was there before, new events, the moments at which it is due - and a running merge gives its content at each.
+Law: the rows that go out are those of an engine that takes one event at a time (decision 0004). Each (key, window)
+has a sequence of entries - what was there before, new events, the moments at which it is due - and a running merge
+gives its content at each.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class RevisedWindows:
             return no_late()
         last = pairs.group_by(PLACE).agg(pl.col(WINDOW).max()).join(accepted, on=PLACE, how="anti").sort(PLACE)
         window = pl.col(WINDOW)
-        return last.select(PLACE, self._grid.start(window).alias("window_start"), self._grid.end(window).alias("window_end"))
+        return last.select(
+            PLACE, self._grid.start(window).alias("window_start"), self._grid.end(window).alias("window_end")
+        )
 
     def _advance(self, accepted: pl.DataFrame | None, progress: Progress) -> list[pl.DataFrame]:
         entries = self._entries(accepted, progress)
@@ -85,8 +88,13 @@ class RevisedWindows:
         if not due.height:
             return []
         final = pl.col("final_place")
-        is_final = (pl.col("phase") == CLOSING) | ((pl.col("phase") == FIRST) & (final <= pl.col("place")).fill_null(False))
-        bounds = [self._grid.start(pl.col(WINDOW)).alias("window_start"), self._grid.end(pl.col(WINDOW)).alias("window_end")]
+        is_final = (pl.col("phase") == CLOSING) | (
+            (pl.col("phase") == FIRST) & (final <= pl.col("place")).fill_null(False)
+        )
+        bounds = [
+            self._grid.start(pl.col(WINDOW)).alias("window_start"),
+            self._grid.end(pl.col(WINDOW)).alias("window_end"),
+        ]
         marks = [is_final.alias("final"), pl.col("is_early").alias("early"), pl.lit("upsert").alias("op")]
         return [due.with_columns(*bounds, *marks)]
 
@@ -105,7 +113,9 @@ class RevisedWindows:
         if not windows:
             return None
         moments = self._moments(pl.concat(windows).unique(), progress)
-        touched = pl.concat([moments.filter(pl.col("phase").is_not_null()).select(_GROUP), *windows[: len(parts)]]).unique()
+        touched = pl.concat(
+            [moments.filter(pl.col("phase").is_not_null()).select(_GROUP), *windows[: len(parts)]]
+        ).unique()
         if not touched.height:
             return None
         held = self._empty_held() if self.held is None else self.held.join(touched, on=_GROUP, how="semi")
@@ -119,12 +129,18 @@ class RevisedWindows:
         return pl.DataFrame(schema={CODE: pl.Int64(), WINDOW: pl.Int64(), "next": pl.Int64(), "dirty": pl.Boolean()})
 
     def _moments(self, windows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
-        """When windows are due: a first result, and a closing row where that comes later. Phase null: not in this batch."""
+        """When windows are due: a first result, and a closing row where that comes later. Phase null: not in this
+        batch.
+        """
         codes = windows.get_column(CODE)
         ends = windows.select(self._grid.end(pl.col(WINDOW)).alias("end")).to_series()
         lasting = ends.clip(upper_bound=END_OF_TIME - self._allowed_us) + self._allowed_us
-        placed = windows.with_columns(progress.place(codes, ends).alias("first"), progress.place(codes, lasting).alias("final_place"))
-        first = placed.filter(pl.col("first") >= 0).with_columns(pl.col("first").alias("place"), pl.lit(FIRST).alias("phase"))
+        placed = windows.with_columns(
+            progress.place(codes, ends).alias("first"), progress.place(codes, lasting).alias("final_place")
+        )
+        first = placed.filter(pl.col("first") >= 0).with_columns(
+            pl.col("first").alias("place"), pl.lit(FIRST).alias("phase")
+        )
         closing = placed.filter((pl.col("final_place") >= 0) & (pl.col("final_place") > pl.col("first")))
         closing = closing.with_columns(pl.col("final_place").alias("place"), pl.lit(CLOSING).alias("phase"))
         neither = placed.with_columns(pl.lit(None, dtype=pl.Int64).alias("place"), pl.lit(None).alias("phase"))

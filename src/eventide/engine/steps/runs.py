@@ -1,6 +1,7 @@
 """Runs: the slice states of a stream as a few frames, each sorted by slice.
 
-Law: adding is cheap (frames of similar size are merged, so there are few); taking the oldest slices does not touch the others.
+Law: adding is cheap (frames of similar size are merged, so there are few); taking the oldest slices does not touch
+the others.
 """
 
 from __future__ import annotations

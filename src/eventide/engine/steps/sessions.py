@@ -1,8 +1,9 @@
 """Sessions: windows that last while the events of a key follow each other within the gap.
 
-Law: on one log this is the behaviour of an engine that takes one event at a time. An event ahead of its watermark can only touch
-sessions that are still open, so such events are merged all at once, by sorting; each event at or behind its watermark starts a new round, in
-which it is judged against the sessions as they are at its place. All keys go through a round together.
+Law: on one log this is the behaviour of an engine that takes one event at a time. An event ahead of its watermark can
+only touch sessions that are still open, so such events are merged all at once, by sorting; each event at or behind
+its watermark starts a new round, in which it is judged against the sessions as they are at its place. All keys go
+through a round together.
 """
 
 from __future__ import annotations
@@ -124,9 +125,13 @@ class _Work:
         touched = self.sessions.join(since, on=CODE, how="inner")
         is_open = pl.col("end") > pl.col("_since")
         open_now = touched.filter(is_open).drop("_since")
-        spans = ahead.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE, next=_FIRST)
+        spans = ahead.select(
+            CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE, next=_FIRST
+        )
         if open_now.height:
-            spans = pl.concat([spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE), "next")])
+            spans = pl.concat(
+                [spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE), "next")]
+            )
         spans = spans.sort(CODE, "start")
         apart = (pl.col("start") > pl.col("end").cum_max().shift(1).over(CODE)).fill_null(True)
         spans = spans.with_columns(apart.cum_sum().cast(pl.Int64).alias("_session"))
@@ -140,7 +145,9 @@ class _Work:
             held = open_now.join(
                 spans.filter(pl.col(PLACE).is_null()).select(CODE, "start", "_session"), on=[CODE, "start"], how="left"
             )
-            states = self._state.merge(stack([states, held.drop(CODE, "start", "end", "next", "out", "closed")]), ["_session"])
+            states = self._state.merge(
+                stack([states, held.drop(CODE, "start", "end", "next", "out", "closed")]), ["_session"]
+            )
         grown = bounds.join(states, on="_session").drop("_session")
         kept = self.sessions.join(open_now.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
         self.sessions = stack([kept, _unseen(grown)])
@@ -149,13 +156,20 @@ class _Work:
         """Judge one row a key against the sessions as they are at its place."""
         horizon = pl.col(BEFORE) - self._allowed_us
         spans = rows.select(
-            CODE, PLACE, BEFORE, horizon.alias("_horizon"), pl.col("_t").alias("t"), (pl.col("_t") + self._gap_us).alias("until")
+            CODE,
+            PLACE,
+            BEFORE,
+            horizon.alias("_horizon"),
+            pl.col("_t").alias("t"),
+            (pl.col("_t") + self._gap_us).alias("until"),
         )
         met = self.sessions.join(spans, on=CODE)
         met = met.filter(
             (pl.col("start") <= pl.col("until")) & (pl.col("end") >= pl.col("t")) & (pl.col("end") > pl.col("_horizon"))
         )
-        joined = spans.join(met.group_by(CODE).agg(pl.len().alias("met")), on=CODE, how="left").with_columns(pl.col("met").fill_null(0))
+        joined = spans.join(met.group_by(CODE).agg(pl.len().alias("met")), on=CODE, how="left").with_columns(
+            pl.col("met").fill_null(0)
+        )
         is_late = (pl.col("until") <= pl.col("_horizon")) & (pl.col("met") == 0)
         late = joined.filter(is_late)
         if late.height:
@@ -200,7 +214,9 @@ class _Work:
         self._give(told, PLACE, RETRACTION)
 
     def settle(self, at: pl.DataFrame | None, progress: Progress) -> None:
-        """Give out first results and closing rows that are due before the place of each key's row (None: in the batch)."""
+        """Give out first results and closing rows that are due before the place of each key's row (None: in the
+        batch).
+        """
         due = self.sessions if at is None else self.sessions.join(at.select(CODE, pl.col(PLACE).alias("_at")), on=CODE)
         if not due.height:
             return
@@ -211,28 +227,39 @@ class _Work:
         )
         if at is not None:
             placed = placed.with_columns(
-                pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name) for name in ("first", "final_place")
+                pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name)
+                for name in ("first", "final_place")
             )
         opening = placed.filter(~pl.col("closed") & pl.col("first").is_not_null())
         is_final = pl.col("final_place").is_not_null() & (pl.col("final_place") <= pl.col("first"))
         marks = [pl.lit(False).alias("early"), pl.lit("upsert").alias("op")]
-        self._give(opening.with_columns(pl.col("next").alias("revision"), is_final.alias("final"), *marks), "first", FIRST)
+        self._give(
+            opening.with_columns(pl.col("next").alias("revision"), is_final.alias("final"), *marks), "first", FIRST
+        )
         once = pl.col("closed") | (pl.col("final_place") > pl.col("first"))
         closing = placed.filter(pl.col("final_place").is_not_null() & once)
         revision = pl.col("next") - pl.col("closed").cast(pl.Int64)
-        self._give(closing.with_columns(revision.alias("revision"), pl.lit(True).alias("final"), *marks), "final_place", CLOSING)
+        self._give(
+            closing.with_columns(revision.alias("revision"), pl.lit(True).alias("final"), *marks),
+            "final_place",
+            CLOSING,
+        )
         self._update(placed)
 
     def _update(self, placed: pl.DataFrame) -> None:
         done = placed.filter(pl.col("final_place").is_not_null()).select(CODE, "start", "end")
-        opened = placed.filter(pl.col("first").is_not_null() & ~pl.col("closed")).select(CODE, "start", "end", pl.lit(True).alias("_now"))
+        opened = placed.filter(pl.col("first").is_not_null() & ~pl.col("closed")).select(
+            CODE, "start", "end", pl.lit(True).alias("_now")
+        )
         if done.height:
             self.sessions = self.sessions.join(done, on=[CODE, "start", "end"], how="anti")
         if opened.height and self.sessions.height:
             marked = self.sessions.join(opened, on=[CODE, "start", "end"], how="left", maintain_order="left")
             now = pl.col("_now").fill_null(False)
             self.sessions = marked.with_columns(
-                (pl.col("next") + now.cast(pl.Int64)).alias("next"), (pl.col("out") | now).alias("out"), (pl.col("closed") | now).alias("closed")
+                (pl.col("next") + now.cast(pl.Int64)).alias("next"),
+                (pl.col("out") | now).alias("out"),
+                (pl.col("closed") | now).alias("closed"),
             ).drop("_now")
 
     def _give(self, told: pl.DataFrame, place: str, phase: int) -> None:
@@ -242,7 +269,16 @@ class _Work:
             told = told.with_columns(pl.lit(False).alias("final"))
         states = [name for name in told.columns if ":" in name]
         row = told.select(
-            CODE, "start", "end", pl.col(place).alias("place"), pl.lit(phase).cast(pl.Int64).alias("phase"), "revision", "final", "early", "op", *states
+            CODE,
+            "start",
+            "end",
+            pl.col(place).alias("place"),
+            pl.lit(phase).cast(pl.Int64).alias("phase"),
+            "revision",
+            "final",
+            "early",
+            "op",
+            *states,
         )
         self.given.append(row)
 

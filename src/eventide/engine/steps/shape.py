@@ -45,7 +45,10 @@ def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
     made = step.function(frame)
     name = getattr(step.function, "__name__", "function")
     if not isinstance(made, pl.DataFrame):
-        raise EventideError(f"map_batches({name}) returned {type(made).__name__}, not a Polars frame: return the frame it was given, changed")
+        raise EventideError(
+            f"map_batches({name}) returned {type(made).__name__}, not a Polars frame: "
+            "return the frame it was given, changed"
+        )
     if OFFSET not in made.columns:
         raise EventideError(f"map_batches({name}) lost the column {OFFSET}: keep it, so that every row can be traced")
     if made.height > frame.height or made.get_column(OFFSET).n_unique() != made.height:
@@ -54,7 +57,9 @@ def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
 
 
 def shape_results(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
-    """Result rows after all steps. A filter that a revised row no longer passes takes the earlier row back (`op = "retract"`)."""
+    """Result rows after all steps. A filter that a revised row no longer passes takes the earlier row back (`op =
+    "retract"`).
+    """
     for step in steps:
         if isinstance(step, Filter) and "op" in frame.columns:
             passes = to_polars(step.predicate).fill_null(False)

@@ -1,7 +1,7 @@
 """Fixed windows without allowed lateness: rows go into slices, slices into windows.
 
-Law: a row is added to one slice whatever the number of windows over it. A row that is late for some of its windows counts
-for the rest: its slice state remembers the first window (`_from`) that it counts for.
+Law: a row is added to one slice whatever the number of windows over it. A row that is late for some of its windows
+counts for the rest: its slice state remembers the first window (`_from`) that it counts for.
 """
 
 from __future__ import annotations
@@ -60,8 +60,15 @@ class SliceWindows:
             due = self._empty.fill(due, progress)
         if due is None or not due.height:
             return []
-        marks = [pl.lit(FIRST).cast(pl.Int64).alias("phase"), pl.lit(0).cast(pl.Int64).alias("revision"), pl.lit(True).alias("final")]
-        bounds = [self._grid.start(pl.col(WINDOW)).alias("window_start"), self._grid.end(pl.col(WINDOW)).alias("window_end")]
+        marks = [
+            pl.lit(FIRST).cast(pl.Int64).alias("phase"),
+            pl.lit(0).cast(pl.Int64).alias("revision"),
+            pl.lit(True).alias("final"),
+        ]
+        bounds = [
+            self._grid.start(pl.col(WINDOW)).alias("window_start"),
+            self._grid.end(pl.col(WINDOW)).alias("window_end"),
+        ]
         return [due.with_columns(*bounds, *marks)]
 
     def _has_window(self) -> pl.Expr:
@@ -83,7 +90,9 @@ class SliceWindows:
         slices = marked.get_column(SLICE)
         low, high = int(slices.min()), int(slices.max())  # type: ignore[arg-type] # integers
         size = self._keys.size
-        if (high - low + 1) * size >= 2**62 or (self._overlapping and marked.get_column(FROM).null_count() < marked.height):
+        if (high - low + 1) * size >= 2**62 or (
+            self._overlapping and marked.get_column(FROM).null_count() < marked.height
+        ):
             return self._state.partial(marked, self.runs.by)
         packed = marked.with_columns(((pl.col(SLICE) - low) * size + pl.col(CODE)).alias("_group"))
         grouped = self._state.partial(packed, ["_group"])
@@ -116,9 +125,15 @@ class SliceWindows:
         held = self.runs.all()
         if held is None:
             return None
-        pairs = self._spread(held).select(CODE, WINDOW).unique() if self._overlapping else held.select(CODE, pl.col(SLICE).alias(WINDOW)).unique()
+        pairs = (
+            self._spread(held).select(CODE, WINDOW).unique()
+            if self._overlapping
+            else held.select(CODE, pl.col(SLICE).alias(WINDOW)).unique()
+        )
         ends = pairs.select(self._grid.end(pl.col(WINDOW)).alias("end")).to_series()
-        pairs = pairs.with_columns(progress.place(pairs.get_column(CODE), ends).alias("place")).filter(pl.col("place").is_not_null())
+        pairs = pairs.with_columns(progress.place(pairs.get_column(CODE), ends).alias("place")).filter(
+            pl.col("place").is_not_null()
+        )
         if not pairs.height:
             return None
         if not self._overlapping:
@@ -142,7 +157,9 @@ class SliceWindows:
 
     def _spread(self, held: pl.DataFrame, first: int | None = None, last: int | None = None) -> pl.DataFrame:
         """Slice states once for each window that counts them, from window `first` to `last`."""
-        low = pl.max_horizontal((pl.col(SLICE) - self._grid.slices_per_window) // self._grid.slices_per_slide + 1, pl.col(FROM))
+        low = pl.max_horizontal(
+            (pl.col(SLICE) - self._grid.slices_per_window) // self._grid.slices_per_slide + 1, pl.col(FROM)
+        )
         high = pl.col(SLICE) // self._grid.slices_per_slide
         low = low if first is None else low.clip(lower_bound=first)
         high = high if last is None else high.clip(upper_bound=last)

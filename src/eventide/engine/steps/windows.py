@@ -150,7 +150,9 @@ def is_revised(query: WindowedAggregate) -> bool:
 def _extras(plan: Plan, query: WindowedAggregate) -> tuple[str, ...]:
     """The further columns that the results of a plan have."""
     revised = is_revised(query)
-    filters = any(isinstance(step, Filter) for steps in (plan.finish, *(b.steps for b in plan.branches)) for step in steps)
+    filters = any(
+        isinstance(step, Filter) for steps in (plan.finish, *(b.steps for b in plan.branches)) for step in steps
+    )
     extras = {
         "log": isinstance(query.window, Session) and not plan.single_log,
         "window_number": isinstance(query.window, Count),

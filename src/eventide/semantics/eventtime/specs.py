@@ -46,7 +46,11 @@ class EventTime:
     close_when_idle: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.clock, KeyClock) and isinstance(self.strategy, Bounded) and self.clock.cap_us < self.strategy.delay_us:
+        if (
+            isinstance(self.clock, KeyClock)
+            and isinstance(self.strategy, Bounded)
+            and self.clock.cap_us < self.strategy.delay_us
+        ):
             raise ValueError("cap= must not be shorter than the strategy's delay: the cap would decide every watermark")
 
 

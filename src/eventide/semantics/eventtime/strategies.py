@@ -50,7 +50,9 @@ class Adaptive:
 
     def __post_init__(self) -> None:
         if not 0 < self.late_rate < 1:
-            raise ValueError(f"late_rate={self.late_rate} must lie between 0 and 1: 0.001 lets one event in a thousand be behind")
+            raise ValueError(
+                f"late_rate={self.late_rate} must lie between 0 and 1: 0.001 lets one event in a thousand be behind"
+            )
         if self.min_us > self.max_us:
             raise ValueError("min= must not be longer than max=")
 
@@ -98,7 +100,7 @@ def punctuated(column: str) -> Punctuated:
     return Punctuated(column)
 
 
-def adaptive(late_rate: float = 0.001, *, min: Duration = "0s", max: Duration = "1h") -> Adaptive:  # noqa: A002
+def adaptive(late_rate: float = 0.001, *, min: Duration = "0s", max: Duration = "1h") -> Adaptive:
     """A bound learnt from the stream: at most `late_rate` of the events shall be behind the watermark.
 
     >>> adaptive(0.01, max="2h").max_us

@@ -26,7 +26,9 @@ class Lateness:
         if self.policy not in get_args(LatePolicy):
             raise ValueError(f'late={self.policy!r} is not a policy: use "side", "drop" or "update"')
         if self.policy == "update" and self.allowed_us == 0:
-            raise ValueError('late="update" needs lateness=: say for how long a window takes corrections, such as lateness="1h"')
+            raise ValueError(
+                'late="update" needs lateness=: say for how long a window takes corrections, such as lateness="1h"'
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.type not in get_args(DataType):
-            raise ValueError(f"type={self.type!r} is not a column type: use str, int, float, bool, et.Instant, list or dict")
+            raise ValueError(
+                f"type={self.type!r} is not a column type: use str, int, float, bool, et.Instant, list or dict"
+            )
         numeric = self.type in ("integer", "float")
         for rule in ("minimum", "maximum", "thousands"):
             if getattr(self, rule) is not None and not numeric:
@@ -99,11 +101,15 @@ class Schema:
             raise ValueError('a schema needs at least one column: for example {"at": et.Instant, "value": float}')
         for name, _ in self.fields:
             if name.startswith("_"):
-                raise ValueError(f"column {name!r} begins with an underscore: those names are Eventide's own, rename it with path=")
+                raise ValueError(
+                    f"column {name!r} begins with an underscore: those names are Eventide's own, rename it with path="
+                )
         if self.unknown not in get_args(Unknown):
             raise ValueError(f"unknown={self.unknown!r} is not a choice: use drop, keep or refuse")
         if self.bad_share_max is not None and not 0 <= self.bad_share_max < 1:
-            raise ValueError(f"bad_share_max={self.bad_share_max} must lie in [0, 1): 0.01 stops at one bad row in a hundred")
+            raise ValueError(
+                f"bad_share_max={self.bad_share_max} must lie in [0, 1): 0.01 stops at one bad row in a hundred"
+            )
 
     def __getitem__(self, name: str) -> Field:
         return dict(self.fields)[name]
@@ -118,7 +124,7 @@ SchemaLike: TypeAlias = Schema | Mapping[str, FieldLike]
 
 
 def field(  # noqa: PLR0913 - one keyword a rule; each stands alone
-    type: type,  # noqa: A002 - the word the user expects
+    type: type,
     *,
     path: str | None = None,
     nullable: bool = True,
@@ -174,7 +180,9 @@ def _data_type(face: object, name: str = "field") -> DataType:
     try:
         return _FACE_TYPES[face]
     except (KeyError, TypeError):
-        raise ValueError(f"{name}: {face!r} is not a column type: use str, int, float, bool, et.Instant, list or dict") from None
+        raise ValueError(
+            f"{name}: {face!r} is not a column type: use str, int, float, bool, et.Instant, list or dict"
+        ) from None
 
 
 def _check_pattern(pattern: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from eventide.instants import Duration, LONGEST, microseconds, non_negative_us, positive_us
+from eventide.instants import LONGEST, Duration, microseconds, non_negative_us, positive_us
 
 CalendarUnit = Literal["1d", "1w", "1mo", "1q", "1y"]
 
