@@ -22,8 +22,8 @@ NO_WATERMARK: Final = -(2**62)
 END_OF_TIME: Final = 2**63 - 1
 """Where every clock moves at the end of a bounded input: all windows close."""
 
-EARLIEST: Final = -(2**61)
-"""The smallest event time taken in; earlier ones are refused, so that no sum of times can overflow."""
+EARLIEST: Final = -62_135_596_800_000_000
+"""The smallest event time taken in, the beginning of year 1; earlier ones are refused."""
 
 LONGEST: Final = 2**60
 """The longest duration taken as a setting (36,533 years)."""

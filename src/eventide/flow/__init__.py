@@ -14,6 +14,7 @@ from eventide.flow.batch import (
     Batch,
     first_reason,
     no_refused,
+    rows_as_text,
 )
 from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.sink import Sink, Writer
@@ -39,4 +40,5 @@ __all__ = [
     "Writer",
     "first_reason",
     "no_refused",
+    "rows_as_text",
 ]

@@ -24,6 +24,9 @@ LOG: Final = "_log"
 RAW: Final = "_raw"
 """Optional column of a batch: the row as text, where the format keeps it (for dead letters that a later rule makes)."""
 
+_YEAR_1_US: Final = -62_135_596_800_000_000
+_YEAR_10000_US: Final = 253_402_300_800_000_000
+
 INSTANT: Final = pl.Datetime("us", "UTC")
 """The type of every column of instants."""
 
@@ -43,6 +46,21 @@ DEAD_LETTER_SCHEMA: Final = {LOG: pl.String(), **REFUSED_SCHEMA}
 def first_reason(reasons: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr:
     """The text of the first (condition, text) whose condition is true; null where none is."""
     return pl.coalesce([pl.when(condition).then(text) for condition, text in reasons])
+
+
+def rows_as_text(rows: pl.DataFrame) -> pl.Series:
+    """Each row as JSON text, hidden columns left out; instants outside the years 1 to 9999 as their microseconds."""
+    shown = [_writable(name, dtype) for name, dtype in rows.schema.items() if not name.startswith("_")]
+    return rows.select(pl.struct(shown).struct.json_encode().alias("raw")).to_series()
+
+
+def _writable(name: str, dtype: pl.DataType) -> pl.Expr:
+    if not isinstance(dtype, pl.Datetime):
+        return pl.col(name)
+    instant = pl.col(name).cast(INSTANT).cast(pl.Int64)
+    inside = (instant >= _YEAR_1_US) & (instant < _YEAR_10000_US)
+    written = pl.when(inside).then(instant).cast(INSTANT).dt.to_string("iso:strict")
+    return pl.when(inside).then(written).otherwise(instant.cast(pl.String)).alias(name)
 
 
 def no_refused() -> pl.DataFrame:

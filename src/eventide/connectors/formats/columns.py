@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, first_reason
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, first_reason, rows_as_text
 from eventide.semantics.schema import Field, Schema
 
 TYPES: Mapping[str, pl.DataType] = {
@@ -67,8 +67,7 @@ def _split(raw: pl.DataFrame, rows: pl.DataFrame, reasons: list[pl.Series]) -> t
     named = pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in faults.columns)
     judged = faults.select(pl.coalesce(pl.all()).alias("reason"), named.alias("field"))
     bad = judged.get_column("reason").is_not_null()
-    visible = [name for name in raw.columns if not name.startswith("_")]
-    text = raw.select(pl.struct(visible).struct.json_encode().alias("raw"))
+    text = rows_as_text(raw).to_frame()
     refused = pl.concat([raw.select(OFFSET, ARRIVAL), judged, text], how="horizontal").filter(bad)
     return rows.filter(~bad), refused.select(list(REFUSED_SCHEMA)).cast(REFUSED_SCHEMA)  # type: ignore[arg-type]
 

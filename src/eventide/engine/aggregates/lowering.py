@@ -52,9 +52,7 @@ class Lowering:
             expression = expression.cast(cast)
         dtype = pl.DataFrame(schema=dict(self.schema)).select(expression.alias("x")).schema["x"]
         if dtype.is_float():
-            expression = (
-                expression.cast(pl.Float64) + 0.0
-            )  # so that -0.0 and 0.0, which are equal, are also the same bits
+            expression = expression.cast(pl.Float64)
             dtype = pl.Float64()
         return self._input((repr(_argument(aggregation)), cast), expression, dtype)
 

@@ -52,18 +52,24 @@ def _mean(lowering: Lowering, aggregation: Aggregation) -> Output:
 
 def _min(lowering: Lowering, aggregation: Aggregation) -> Output:
     term = lowering.extreme(lowering.column(aggregation), "min")
-    return lambda states: pl.col(term.name)
+    return lambda states: _one_zero(term.name, states)
 
 
 def _max(lowering: Lowering, aggregation: Aggregation) -> Output:
     term = lowering.extreme(lowering.column(aggregation), "max")
-    return lambda states: pl.col(term.name)
+    return lambda states: _one_zero(term.name, states)
+
+
+def _one_zero(name: str, states: pl.DataFrame) -> pl.Expr:
+    """The column with -0.0 as 0.0: they are equal, so which of them is the smaller depends on who came first."""
+    column = pl.col(name)
+    return pl.when(column == 0.0).then(0.0).otherwise(column) if states.schema[name].is_float() else column
 
 
 def _range(lowering: Lowering, aggregation: Aggregation) -> Output:
     column = lowering.column(aggregation)
     least, most = lowering.extreme(column, "min"), lowering.extreme(column, "max")
-    return lambda states: pl.col(most.name) - pl.col(least.name)
+    return lambda states: _one_zero(most.name, states) - _one_zero(least.name, states)
 
 
 def _var(lowering: Lowering, aggregation: Aggregation) -> Output:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.engine.clocks import Clocks, Progress
-from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA, first_reason
+from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA, first_reason, rows_as_text
 from eventide.instants import EARLIEST, END_OF_TIME
 from eventide.semantics.eventtime import EventTime
 
@@ -65,11 +65,10 @@ class Door:
         return rows.filter(found.is_null()), self._as_refused(bad)
 
     def _as_refused(self, bad: pl.DataFrame) -> pl.DataFrame:
-        user = [name for name in bad.columns if not name.startswith("_")]
         return bad.select(
             OFFSET,
             ARRIVAL,
             pl.col("_reason").alias("reason"),
             pl.lit(self._settings.column).alias("field"),
-            pl.struct(user).struct.json_encode().alias("raw"),
+            rows_as_text(bad),
         )

@@ -1,0 +1,120 @@
+"""Clocks, one event at a time.
+
+Law: semantics, sections 2 and 3, word for word: the watermark before an event comes from the events before it in its log.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Punctuated
+from eventide.testing.reference.entries import Row
+
+
+@dataclass
+class LogState:
+    """What is known of one log."""
+
+    front: int = NO_WATERMARK
+    watermark: int = NO_WATERMARK
+    key_fronts: dict[object, int] = field(default_factory=dict)
+    key_watermarks: dict[object, int] = field(default_factory=dict)
+    idle: bool = False
+    finished: bool = False
+    bound: int | None = None
+    block: list[int] = field(default_factory=list)
+    weights: dict[int, float] = field(default_factory=dict)
+
+    def reached(self) -> int:
+        return END_OF_TIME if self.finished else self.watermark
+
+
+class Clocks:
+    """The clocks of all logs, and the watermark that closes windows."""
+
+    def __init__(self, settings: EventTime, logs: list[str], keys: tuple[str, ...]) -> None:
+        self.settings = settings
+        self.logs = {log: LogState() for log in logs}
+        clock = settings.clock
+        self.by_key = isinstance(clock, KeyClock) and clock.key in keys
+        self.stream = NO_WATERMARK
+
+    def before(self, log: str, row: Row) -> int:
+        """The watermark of the clock of a row, from what was before it."""
+        state, clock = self.logs[log], self.settings.clock
+        if not isinstance(clock, KeyClock):
+            return state.reached()
+        return max(state.key_watermarks.get(row[clock.key], NO_WATERMARK), state.watermark)
+
+    def observe(self, log: str, row: Row, time: int) -> None:
+        """Take an event in."""
+        state, clock = self.logs[log], self.settings.clock
+        self.come_back(state)
+        if not isinstance(clock, KeyClock):
+            before, state.front = state.front, max(state.front, time)
+            state.watermark = max(state.watermark, self._strategy(state, row, before, state.front, time))
+        else:
+            key = row[clock.key]
+            before = state.key_fronts.get(key, NO_WATERMARK)
+            state.front = max(state.front, time)
+            state.key_fronts[key] = max(before, time)
+            mark = self._strategy(state, row, before, state.key_fronts[key], time)
+            state.key_watermarks[key] = max(state.key_watermarks.get(key, NO_WATERMARK), mark)
+            state.watermark = max(state.watermark, state.front - clock.cap_us)
+        self.settle()
+
+    def _strategy(self, state: LogState, row: Row, before: int, front: int, time: int) -> int:
+        match self.settings.strategy:
+            case Ascending():
+                return front
+            case Bounded(delay_us):
+                return front - delay_us
+            case Punctuated(column):
+                mark = row[column]
+                return NO_WATERMARK if mark is None else int(str(mark))
+            case Adaptive() as adaptive:
+                bound = adaptive.max_us if state.bound is None else state.bound
+                self._learn(adaptive, state, 0 if before == NO_WATERMARK else before - time)
+                return front - bound
+            case other:
+                raise NotImplementedError(f"the reference does not know {other!r}")  # perfect and own strategies
+
+    def _learn(self, adaptive: Adaptive, state: LogState, behind: int) -> None:
+        """Count displacements by bucket; after every thousand events estimate the bound anew."""
+        state.block.append(math.ceil(math.log(behind) / math.log(1.02)) if behind > 0 else 0)
+        if len(state.block) < 1_000:
+            return
+        buckets = sorted({*state.weights, *state.block})
+        state.weights = {b: state.weights.get(b, 0.0) * 0.9 + state.block.count(b) for b in buckets}
+        state.block = []
+        allowed, above, chosen = adaptive.late_rate * math.fsum(state.weights.values()), 0.0, 0
+        for bucket in reversed(buckets):
+            above += state.weights[bucket]
+            if above > allowed:
+                chosen = bucket
+                break
+        learnt = math.ceil(1.02**chosen) if chosen else 0
+        state.bound = min(max(learnt, adaptive.min_us), adaptive.max_us)
+
+    def come_back(self, state: LogState) -> None:
+        """A silent log goes on from the stream watermark (decision 0007)."""
+        if state.idle:
+            state.idle = False
+            state.watermark = max(state.watermark, self.stream)
+
+    def settle(self) -> None:
+        """The stream watermark: the smallest of all logs that are neither idle nor finished; it never goes back."""
+        alive = [state for state in self.logs.values() if not state.finished and not state.idle]
+        if alive:
+            self.stream = max(self.stream, min(state.reached() for state in alive))
+        elif all(state.finished for state in self.logs.values()):
+            self.stream = END_OF_TIME
+
+    def closing(self, key: object) -> int:
+        """The watermark that closes the windows of a key."""
+        if not self.by_key:
+            return self.stream
+        alive = [state for state in self.logs.values() if not state.finished and not state.idle]
+        return min((max(state.key_watermarks.get(key, NO_WATERMARK), state.watermark) for state in alive), default=self.stream)
