@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from eventide.instants import EARLIEST, END_OF_TIME
+from eventide.instants import EARLIEST, END_OF_TIME, NO_WATERMARK
 from eventide.semantics.lateness import EveryChange, EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
 from eventide.testing.reference.entries import Event, Query
@@ -20,6 +20,7 @@ from eventide.testing.reference.entries import Event, Query
 Key = tuple[object, ...]
 Emit = Callable[["Content", Key, str, dict[str, object]], None]
 Class = Literal["on_time", "corrected", "late"]
+_UNSEEN = object()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,6 +82,7 @@ class FixedWindows:
         self._emit = emit
         self._held: dict[tuple[Key, int], Content] = {}
         self._last_closing: dict[Key, int] = {}
+        self._unseen_closing = NO_WATERMARK
         self._known: dict[Key, int] = {}
         self._top: int | None = None
 
@@ -125,12 +127,14 @@ class FixedWindows:
 
     def _tick(self, period_us: int, closing: Callable[[Key], int]) -> None:
         for (key, _), content in self._sorted():
-            before = self._last_closing.get(key, -(2**62))
+            before = self._last_closing.get(key, self._unseen_closing)
             if content.dirty and before // period_us < closing(key) // period_us and content.end > closing(key):
                 self._emit(content, key, "revision", {"early": True})
                 content.dirty = False
         for key in {key for key, _ in self._held}:
             self._last_closing[key] = closing(key)
+        # a key heard of later stood where every unheard one stands
+        self._unseen_closing = closing(tuple(_UNSEEN for _ in self._query.keys))
 
     def _fill(self, closing: Callable[[Key], int]) -> None:
         for key, start in list(self._known.items()):
