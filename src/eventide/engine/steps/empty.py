@@ -46,7 +46,7 @@ class EmptyWindows:
         # an accepted row may belong to an earlier open window than those seen so far; closed ones are behind "next"
         self.known = pl.concat([self.known, seen]).group_by(CODE).agg(pl.col("next").min())
 
-    def fill(self, due: pl.DataFrame | None, progress: Progress) -> pl.DataFrame | None:
+    def fill(self, due: pl.DataFrame, progress: Progress) -> pl.DataFrame:
         """`due` with the empty windows that came due as well."""
         windows = self._due_windows(progress)
         if not windows.height:
@@ -54,8 +54,6 @@ class EmptyWindows:
         last = windows.group_by(CODE).agg((pl.col("_window").max() + 1).alias("then"))
         moved = self.known.join(last, on=CODE, how="left")
         self.known = moved.select(CODE, pl.max_horizontal("next", "then").alias("next"))
-        if due is None:
-            return windows
         return windows.join(due.drop("place"), on=[CODE, "_window"], how="left")
 
     def _due_windows(self, progress: Progress) -> pl.DataFrame:

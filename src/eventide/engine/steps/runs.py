@@ -20,6 +20,8 @@ class Runs:
         self._state = state
         self.by = list(by)
         self.frames: list[pl.DataFrame] = []
+        self.shape: pl.DataFrame | None = None
+        """The columns of the states, in a frame without rows; None before the first."""
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -32,6 +34,7 @@ class Runs:
     def add(self, partial: pl.DataFrame) -> None:
         """Take in partial states; frames not twice as large as the new one are merged with it."""
         new = partial.sort(self.by[0])
+        self.shape = new.clear() if self.shape is None else self.shape
         while self.frames and self.frames[-1].height < 2 * new.height:
             new = self._state.merge(stack([self.frames.pop(), new]), self.by).sort(self.by[0])
         self.frames.append(new)
@@ -58,6 +61,8 @@ class Runs:
 
     def replace(self, held: pl.DataFrame | None) -> None:
         """Hold exactly this."""
+        if held is not None and self.shape is None:
+            self.shape = held.clear()
         self.frames = [] if held is None or not held.height else [held.sort(self.by[0])]
 
 

@@ -56,8 +56,9 @@ class SliceWindows:
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The windows that came due, with their states."""
         due = self._due_in_common(progress) if isinstance(progress, CommonProgress) else self._due_by_key(progress)
-        if self._empty is not None:
-            due = self._empty.fill(due, progress)
+        if self._empty is not None and self.runs.shape is not None:
+            nothing = self.runs.shape.rename({SLICE: WINDOW}).with_columns(pl.lit(None, dtype=pl.Int64).alias("place"))
+            due = self._empty.fill(nothing if due is None else due, progress)
         if due is None or not due.height:
             return []
         marks = [
@@ -172,7 +173,8 @@ class SliceWindows:
 
     def snapshot(self) -> dict[str, pl.DataFrame]:
         """The state as frames."""
-        frames = {"slices": stack(self.runs.frames)} if self.runs.frames else {}
+        held = [*self.runs.frames, *([] if self.runs.shape is None else [self.runs.shape])]
+        frames = {"slices": stack(held)} if held else {}
         if self._empty is not None:
             frames["empty"] = self._empty.snapshot()
         return frames
