@@ -131,7 +131,7 @@ class FixedWindows:
             if content.dirty and before // period_us < closing(key) // period_us and content.end > closing(key):
                 self._emit(content, key, "revision", {"early": True})
                 content.dirty = False
-        for key in {key for key, _ in self._held}:
+        for key in {*self._last_closing, *(key for key, _ in self._held)}:
             self._last_closing[key] = closing(key)
         # a key heard of later stood where every unheard one stands
         self._unseen_closing = closing(tuple(_UNSEEN for _ in self._query.keys))
