@@ -65,5 +65,9 @@ def test_every_module_opens_with_what_it_is_and_the_law_it_keeps() -> None:
 
 
 def test_files_stay_within_400_lines() -> None:
-    long = {str(path.relative_to(ROOT)): n for path in ROOT.glob("src/**/*.py") if (n := len(path.read_text().splitlines())) > 400}
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in ROOT.glob("src/**/*.py")
+        if (n := len(path.read_text().splitlines())) > 400
+    }
     assert long == {}

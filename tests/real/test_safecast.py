@@ -14,18 +14,26 @@ from eventide.connectors.order import ByArrival
 from eventide.semantics.eventtime import KeyClock
 
 BROKEN = 154534971
-SCHEMA = {
-    "uploaded": et.field(et.Instant, path="service_uploaded", formats="%b %d, %Y @ %H:%M:%S%.f"),
-    "captured": et.field(et.Instant, path="when_captured"),
-    "urn": et.field(str, path="device_urn"),
-    "number": et.field(int, path="device"),
-    "dose": et.field(float, path="lnd_7318u", thousands=","),
-}
+SCHEMA = et.schema(
+    {
+        "uploaded": et.field(et.Instant, path="service_uploaded", formats="%b %d, %Y @ %H:%M:%S%.f"),
+        "captured": et.field(et.Instant, path="when_captured"),
+        "urn": et.field(str, path="device_urn"),
+        "number": et.field(int, path="device"),
+        "dose": et.field(float, path="lnd_7318u", thousands=","),
+    }
+)
 KEY = et.per_key("urn", cap="2h")
 UPLOAD = et.by_arrival("captured")
 
 # bound: rows behind the watermark / rows late for their 5-minute window, counted independently by others
-LOG_REVERSED = {"0s": (13_679, 12_948), "5m": (12_559, 12_203), "30m": (8_084, 6_716), "1h": (2_050, 738), "2h": (53, 42)}
+LOG_REVERSED = {
+    "0s": (13_679, 12_948),
+    "5m": (12_559, 12_203),
+    "30m": (8_084, 6_716),
+    "1h": (2_050, 738),
+    "2h": (53, 42),
+}
 KEY_REVERSED = {"0s": (9_034, 8_861), "5m": (8_788, 8_785), "30m": (5_256, 4_000), "1h": (1_397, 143), "2h": (53, 42)}
 LOG_UPLOAD = {"0s": (13_668, 12_923), "5m": (12_525, 12_068), "30m": (7_455, 6_669), "1h": (1_422, 723), "2h": (46, 42)}
 KEY_UPLOAD = {"0s": (856, 682), "5m": (612, 607), "30m": (374, 285), "1h": (91, 56), "2h": (46, 42)}
@@ -51,14 +59,25 @@ def readings(path: Path, order: Literal["reversed"] | ByArrival = "reversed") ->
 
 
 def windows(stream: et.Stream) -> et.Stream:
-    return stream.group_by("urn").window(et.tumbling("5m")).agg(n=et.count(), mean=col("dose").mean(), peak=col("dose").max())
+    return (
+        stream.group_by("urn")
+        .window(et.tumbling("5m"))
+        .agg(n=et.count(), mean=col("dose").mean(), peak=col("dose").max())
+    )
 
 
 @pytest.mark.parametrize(("order", "clock", "bound", "behind", "late"), CELLS, ids=str)
 def test_rows_behind_and_rows_late(
-    february: Path, order: Literal["reversed"] | ByArrival, clock: Literal["log"] | KeyClock, bound: str, behind: int, late: int
+    february: Path,
+    order: Literal["reversed"] | ByArrival,
+    clock: Literal["log"] | KeyClock,
+    bound: str,
+    behind: int,
+    late: int,
 ) -> None:
-    timed = readings(february, order).filter(col("number") != BROKEN).event_time("captured", et.bounded(bound), clock=clock)
+    timed = (
+        readings(february, order).filter(col("number") != BROKEN).event_time("captured", et.bounded(bound), clock=clock)
+    )
     rows = timed.run(show=False)
     doses = windows(timed).run(show=False)
     assert (rows.late.height, doses.late.height) == (behind, late)
@@ -69,7 +88,9 @@ def test_rows_behind_and_rows_late(
 
 def test_max_age_refuses_exactly_the_rollover_rows_and_touches_no_other_device(february: Path) -> None:
     guarded = windows(readings(february).event_time("captured", et.bounded("1h"), max_age="1000d")).run(show=False)
-    apart = windows(readings(february).filter(col("number") != BROKEN).event_time("captured", et.bounded("1h"))).run(show=False)
+    apart = windows(readings(february).filter(col("number") != BROKEN).event_time("captured", et.bounded("1h"))).run(
+        show=False
+    )
     assert guarded.dead_letters["reason"].unique().to_list() == ["event time is too old"]
     assert guarded.dead_letters.height == 677
     assert guarded.dead_letters["raw"].str.contains(f'"number":{BROKEN},').all()
@@ -97,7 +118,9 @@ def test_batches_of_any_size_write_identical_bytes(
 ) -> None:
     written = []
     for rows_max in sizes:
-        job = windows(readings(february, UPLOAD).event_time("captured", et.bounded("30m"), clock=clock, max_age="1000d"))
+        job = windows(
+            readings(february, UPLOAD).event_time("captured", et.bounded("30m"), clock=clock, max_age="1000d")
+        )
         paths = [tmp_path / f"{name}-{rows_max}.csv" for name in ("results", "late")]
         job.write(et.write_csv(paths[0])).write(et.write_csv(paths[1]), "late").run(show=False, rows_max=rows_max)
         written.append([path.read_bytes() for path in paths])

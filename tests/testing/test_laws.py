@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from eventide.expressions import Aggregation, col, count, rate
-from eventide.semantics.eventtime import EventTime, LogClock
+from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, EveryInterval, Lateness
 from eventide.semantics.windows import Count, Session, Sliding, Window
 from eventide.testing import laws, streams
@@ -85,7 +85,8 @@ def test_every_kind_of_window_answers_as_the_reference_in_every_manner(
 def test_every_aggregate_answers_as_the_reference_in_every_manner(
     aggregates: tuple[tuple[str, Aggregation], ...], allowed_us: int, data: st.DataObject
 ) -> None:
-    window = data.draw(st.sampled_from([Sliding(9, 9), Sliding(9, 3), Session(4)]))
+    kinds: list[Window] = [Sliding(9, 9), Sliding(9, 3), Session(4)]
+    window = data.draw(st.sampled_from(kinds))
     drawn = data.draw(streams.entries(("one",), marks=False, most=20))
     lateness = Lateness("update", allowed_us) if allowed_us else Lateness()
     query = Query(data.draw(streams.event_times()), ("key",), window, aggregates, lateness)
@@ -105,7 +106,3 @@ def test_interleaving_of_logs_does_not_show(window: Window, event_time: EventTim
 def one_after_the_other(entries: list[Entry]) -> list[Entry]:
     """The same logs, the second one read when the first has ended."""
     return [entry for log in ("two", "one") for entry in entries if entry.log == log]
-
-
-def test_log_clock_is_the_default() -> None:
-    assert EventTime("at", streams.Bounded(0)).clock == LogClock()

@@ -29,7 +29,7 @@ from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows, late_schema
-from eventide.engine.steps.shape import shape, shape_results, shaped_schema
+from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
 from eventide.engine.steps.windows import WindowStep, window_step
 from eventide.flow import ARRIVAL, DEAD_LETTER_SCHEMA, INSTANT, LOG, OFFSET, Batch
 from eventide.instants import NO_WATERMARK
@@ -51,6 +51,7 @@ class Pipeline:
     windows: WindowStep | None = None
     keys: KeyTable | None = None
     clock_keys: KeyTable | None = None
+    shapes: dict[str, ResultShape] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Plan, workers: int = 1) -> Pipeline:
@@ -186,11 +187,21 @@ class Pipeline:
             _put(outputs, LATE, late_rows(self.plan, log, rows))
         self._give_results(outputs, judged.results)
 
+    def _shape(self, output: str) -> ResultShape:
+        """The steps of an output of results, with what they remember."""
+        if output not in self.shapes:
+            steps = {branch.name: branch.steps for branch in self.plan.branches}.get(output, self.plan.finish)
+            keys = self.plan.aggregate.keys if self.plan.aggregate is not None else ()
+            columns = self.windows.result_schema if self.windows is not None else {}
+            window = [name for name in ("window_start", "log", "window_number") if name in columns]
+            self.shapes[output] = ResultShape(steps, (*keys, *window))
+        return self.shapes[output]
+
     def _give_results(self, outputs: Outputs, frames: list[pl.DataFrame]) -> None:
         for frame in frames:
-            _put(outputs, RESULTS, shape_results(frame, self.plan.finish))
+            _put(outputs, RESULTS, self._shape(RESULTS).shape(frame))
             for branch in self.plan.branches:
-                _put(outputs, branch.name, shape_results(frame, branch.steps))
+                _put(outputs, branch.name, self._shape(branch.name).shape(frame))
 
     def _give(self, outputs: Outputs, rows: pl.DataFrame, shaped: pl.DataFrame) -> None:
         """The outputs of a stream without windows."""
@@ -206,8 +217,7 @@ class Pipeline:
             return late_schema(self.schema)
         branches = {branch.name: branch.steps for branch in self.plan.branches}
         if self.windows is not None:
-            empty = pl.DataFrame(schema=self.windows.result_schema)
-            return shape_results(empty, branches.get(name, self.plan.finish)).schema
+            return shaped_schema(self.windows.result_schema, branches.get(name, self.plan.finish))
         tail = self.plan.after if self.door else self.plan.before
         start = self.schema if self.door else _input_schema(self.plan, 0)
         return _visible(pl.DataFrame(schema=shaped_schema(start, branches.get(name, tail)))).schema
@@ -220,6 +230,9 @@ class Pipeline:
                 frames[name] = dump_keys(table)
         if self.windows is not None:
             frames.update({f"windows.{name}": frame for name, frame in self.windows.snapshot().items()})
+        for name, one in self.shapes.items():
+            if one.passed is not None:
+                frames[f"passed.{name}"] = one.passed
         clocks = None
         if self.door is not None:
             clocks, key_fronts = dump_clocks(self.door.clocks)
@@ -236,6 +249,8 @@ class Pipeline:
             self.windows.restore(saved.part("windows."))
         if self.door is not None:
             load_clocks(self.door.clocks, saved.values["clocks"], saved.part("clocks."))
+        for name, frame in saved.part("passed.").items():
+            self._shape(name).passed = frame
         accounts = msgspec.convert(saved.values["accounts"], dict[str, Account])
         self.accounting.logs = accounts
 

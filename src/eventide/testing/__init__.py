@@ -1,4 +1,5 @@
-"""For those who test: a wall clock to move, streams with planned disorder, the slow obvious reference, laws, and cases to play.
+"""For those who test: a wall clock to move, streams with planned disorder, the slow obvious reference, laws, and
+cases to play.
 
 Law: nothing here is used by a run; it runs the same code that users run.
 """

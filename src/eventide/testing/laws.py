@@ -19,7 +19,15 @@ from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, Rea
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
 from eventide.testing.reference import Answer, Entry, Event, Finished, Heartbeat, Idle, Query, reference
 
-_NEARLY = {"quantile": 0.0101, "median": 0.0101, "var": 1e-9, "std": 1e-9, "slope": 1e-9, "projection": 1e-9, "time_weighted_mean": 1e-9}
+_NEARLY = {
+    "quantile": 0.0101,
+    "median": 0.0101,
+    "var": 1e-9,
+    "std": 1e-9,
+    "slope": 1e-9,
+    "projection": 1e-9,
+    "time_weighted_mean": 1e-9,
+}
 """By how much a result may differ relatively; all other aggregates must be the same to the bit."""
 
 _OPTIONAL = ("early", "op", "log", "window_number")
@@ -40,16 +48,22 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the engine is run: the rows of a batch, the number of workers, after which entries it is stopped and restored."""
+    """How the engine is run: the rows of a batch, the number of workers, after which entries it is stopped and
+    restored.
+    """
 
     rows: Sequence[int] = (1_000_000,)
     workers: int = 1
     restarts: frozenset[int] = field(default_factory=frozenset)
 
 
-def engine_answer(query: Query, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manner: Manner) -> Outputs:
+def engine_answer(
+    query: Query, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manner: Manner
+) -> Outputs:
     """What the real pipeline gives for the entries in the same order, run in some manner."""
-    aggregate = WindowedAggregate(query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty)
+    aggregate = WindowedAggregate(
+        query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty
+    )
     plan = Plan((Input(Columns(columns)),), event_time=query.event_time, aggregate=aggregate)
     pipeline = Pipeline.of(plan, manner.workers)
     assert pipeline.clocks is not None
@@ -112,7 +126,11 @@ def law_equal_to_reference(
     expected = reference(query, entries, list(logs))
     _same_results(query, expected, _rows(outputs.get(RESULTS, [])))
     late = [(row["_log"], row["_offset"], row["watermark"]) for row in _rows(outputs.get(LATE, []))]
-    wanted = [] if query.lateness.policy == "drop" else [(row["log"], row["offset"], row["watermark"]) for row in expected.late]
+    wanted = (
+        []
+        if query.lateness.policy == "drop"
+        else [(row["log"], row["offset"], row["watermark"]) for row in expected.late]
+    )
     assert late == wanted, f"late events: got {late}, wanted {wanted}"
     dead = [(row["_log"], row["_offset"], row["reason"]) for row in _rows(outputs.get(DEAD_LETTERS, []))]
     refused = [(row["log"], row["offset"], row["reason"]) for row in expected.dead_letters]
@@ -121,7 +139,11 @@ def law_equal_to_reference(
 
 
 def law_same_in_every_manner(
-    query: Query, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manners: Sequence[Manner]
+    query: Query,
+    entries: Sequence[Entry],
+    columns: Mapping[str, pl.DataType],
+    logs: Sequence[str],
+    manners: Sequence[Manner],
 ) -> None:
     """However it is cut, spread over workers or restarted, the engine gives the same bits."""
     first = engine_answer(query, entries, columns, logs, manners[0])
@@ -140,7 +162,10 @@ def law_interleaving_free(
     """However logs are interleaved: the same late and refused events, and the same final content of every window."""
     found = [engine_answer(query, entries, columns, logs, Manner()) for entries in orders]
     contents = [final_content(query, _rows(outputs.get(RESULTS, []))) for outputs in found]
-    sets = [{(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in _rows(outputs.get(name, []))} for outputs in found]
+    sets = [
+        {(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in _rows(outputs.get(name, []))}
+        for outputs in found
+    ]
     for content, lost in zip(contents[1:], sets[1:], strict=True):
         assert lost == sets[0], f"late and refused events differ: {lost ^ sets[0]}"
         assert content == contents[0], f"final windows differ: {dict(set(content.items()) ^ set(contents[0].items()))}"
@@ -162,7 +187,11 @@ def _rows(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for frame in frames:
         instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and name != ARRIVAL]
-        rows.extend(frame.with_columns(pl.col(instants).cast(pl.Int64)).iter_rows(named=True) if instants else frame.iter_rows(named=True))
+        rows.extend(
+            frame.with_columns(pl.col(instants).cast(pl.Int64)).iter_rows(named=True)
+            if instants
+            else frame.iter_rows(named=True)
+        )
     return rows
 
 
@@ -170,11 +199,15 @@ def _same_results(query: Query, expected: Answer, rows: Sequence[Mapping[str, An
     for place, (row, wanted) in enumerate(zip(rows, expected.results, strict=False)):
         for name, value in wanted.items():
             if name in row:
-                relative = _NEARLY.get(dict((n, a.function) for n, a in query.aggregates).get(name, ""), 0.0)
-                assert _alike(row[name], value, relative), f"row {place}, {name}: got {row[name]!r}, wanted {value!r}\n got {dict(row)}\n wanted {wanted}"
+                relative = _NEARLY.get({n: a.function for n, a in query.aggregates}.get(name, ""), 0.0)
+                assert _alike(row[name], value, relative), (
+                    f"row {place}, {name}: got {row[name]!r}, wanted {value!r}\n got {dict(row)}\n wanted {wanted}"
+                )
             else:
                 assert name in _OPTIONAL, f"the results lack {name}"
-    assert len(rows) == len(expected.results), f"{len(rows)} rows, wanted {len(expected.results)}: {_extra(rows, expected)}"
+    assert len(rows) == len(expected.results), (
+        f"{len(rows)} rows, wanted {len(expected.results)}: {_extra(rows, expected)}"
+    )
 
 
 def _extra(rows: Sequence[Mapping[str, Any]], expected: Answer) -> object:

@@ -1,6 +1,7 @@
 """Streams with planned disorder, as Hypothesis strategies.
 
-Law: a stream is what a network could send: bounded disorder with stragglers, several logs, null keys and values, copies, broken times.
+Law: a stream is what a network could send: bounded disorder with stragglers, several logs, null keys and values,
+copies, broken times.
 """
 
 from __future__ import annotations
@@ -45,7 +46,15 @@ def event_rows(draw: st.DrawFn, most: int = 30, strange: bool = True) -> list[di
             time = draw(st.sampled_from([None, 2**63 - 1, -(2**62)]))
         key = draw(st.sampled_from(["a", "b", "c", None]))
         value = draw(st.one_of(st.none(), _FLOATS)) if strange else draw(_FLOATS)
-        rows.append({"key": key, "at": time, "x": value, "n": draw(st.one_of(st.none(), st.integers(-9, 9))), "flag": draw(st.sampled_from([True, False, None]))})
+        rows.append(
+            {
+                "key": key,
+                "at": time,
+                "x": value,
+                "n": draw(st.one_of(st.none(), st.integers(-9, 9))),
+                "flag": draw(st.sampled_from([True, False, None])),
+            }
+        )
         if draw(st.integers(0, 20)) == 0:
             rows.append(dict(rows[-1]))
     return rows
@@ -60,7 +69,8 @@ def entries(draw: st.DrawFn, logs: Sequence[str] = ("one",), marks: bool = True,
         log = draw(st.sampled_from([log for log, queue in queues.items() if queue]))
         order.extend(queues[log].pop(0) for _ in range(min(draw(st.integers(1, 5)), len(queues[log]))))
         if marks and draw(st.integers(0, 12)) == 0:
-            order.append(draw(st.sampled_from([Idle(log), Heartbeat(log, draw(st.integers(0, 200)))])))
+            marks_here: list[Entry] = [Idle(log), Heartbeat(log, draw(st.integers(0, 200)))]
+            order.append(draw(st.sampled_from(marks_here)))
     return [*order, *(Finished(log) for log in logs)]
 
 
@@ -68,7 +78,12 @@ def windows() -> st.SearchStrategy[Any]:
     """Any kind of window over small times."""
     return st.one_of(
         st.builds(lambda size, offset: Sliding(size, size, offset % size), st.integers(1, 20), st.integers(0, 20)),
-        st.builds(lambda size, slide, offset: Sliding(size, slide, offset % slide), st.integers(1, 20), st.integers(1, 25), st.integers(0, 9)),
+        st.builds(
+            lambda size, slide, offset: Sliding(size, slide, offset % slide),
+            st.integers(1, 20),
+            st.integers(1, 25),
+            st.integers(0, 9),
+        ),
         st.builds(Session, st.integers(1, 8)),
         st.builds(Count, st.integers(1, 4), st.one_of(st.none(), st.integers(1, 15))),
         st.just(Global()),
@@ -86,7 +101,11 @@ def event_times() -> st.SearchStrategy[EventTime]:
 
 def latenesses() -> st.SearchStrategy[Lateness]:
     """Late policies with and without allowed lateness."""
-    return st.one_of(st.just(Lateness()), st.just(Lateness("drop")), st.integers(1, 15).map(lambda allowed: Lateness("update", allowed)))
+    return st.one_of(
+        st.just(Lateness()),
+        st.just(Lateness("drop")),
+        st.integers(1, 15).map(lambda allowed: Lateness("update", allowed)),
+    )
 
 
 def earlies() -> st.SearchStrategy[EveryChange | EveryInterval | None]:

@@ -148,18 +148,20 @@ class TextReader:
         return self._ended and not self._rest and not self._source.follow
 
     def _after_header(self) -> TextFormat:
-        made = self._source.format
+        made, consumed = self._source.format, 0
         if made.has_header:
             line = self._file.readline()
             try:
                 made = made.with_header(line) if line else made
             except SourceError as fault:
+                self.close()
                 raise SourceError(f"{self._path}: {fault}") from None
             if not line:
                 self._ended = not self._source.follow
-            self._byte = max(self._byte, len(line))
-        if self._byte:
-            self._file.seek(self._byte) if self._file.seekable() else self._file.read(self._byte)
+            consumed = len(line)
+            self._byte = max(self._byte, consumed)
+        if self._byte > consumed:
+            self._file.seek(self._byte) if self._file.seekable() else self._file.read(self._byte - consumed)
         return made
 
     def read(self, rows_max: int) -> Batch | None:

@@ -119,10 +119,8 @@ class Aggregates:
     def _results(self, merged: pl.DataFrame) -> pl.DataFrame:
         plain = [(name, output) for name, output in self.outputs if not isinstance(output, OwnOutput)]
         made = merged.select(output(merged).alias(name) for name, output in plain)
-        for name, output in self.outputs:
-            if isinstance(output, OwnOutput):
-                made = made.with_columns(output.series(merged).alias(name))
-        return made.select(name for name, _ in self.outputs)
+        own = [output.series(merged).alias(name) for name, output in self.outputs if isinstance(output, OwnOutput)]
+        return pl.DataFrame([*made.get_columns(), *own]).select(name for name, _ in self.outputs)
 
 
 @dataclass(frozen=True)

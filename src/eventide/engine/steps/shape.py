@@ -56,18 +56,44 @@ def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
     return made if frame.height == 0 or made.get_column(OFFSET).is_sorted() else made.sort(OFFSET)
 
 
-def shape_results(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
-    """Result rows after all steps. A filter that a revised row no longer passes takes the earlier row back (`op =
-    "retract"`).
+class ResultShape:
+    """Row-wise steps over results that may be revised.
+
+    A window that passed a filter and no longer does is taken back with `op = "retract"`; `passed` holds the identities
+    of the windows that are out, until they are final.
     """
-    for step in steps:
-        if isinstance(step, Filter) and "op" in frame.columns:
-            passes = to_polars(step.predicate).fill_null(False)
-            taken_back = pl.when(passes).then(pl.col("op")).otherwise(pl.lit("retract")).alias("op")
-            frame = frame.with_columns(taken_back).filter((pl.col("op") == "upsert") | (pl.col("revision") > 0))
-        else:
-            frame = _apply(frame, step)
-    return frame
+
+    def __init__(self, steps: Sequence[Step], identity: Sequence[str]) -> None:
+        self._steps = steps
+        self._identity = list(identity)
+        self.passed: pl.DataFrame | None = None
+
+    def shape(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame after all steps; frames must come in order."""
+        for step in self._steps:
+            if isinstance(step, Filter) and "op" in frame.columns:
+                frame = self._filtered(solid(frame), step)
+            else:
+                frame = _apply(frame, step)
+        return frame
+
+    def _filtered(self, frame: pl.DataFrame, step: Filter) -> pl.DataFrame:
+        passes = to_polars(step.predicate).fill_null(False) & (pl.col("op") == "upsert")
+        marked = frame.with_columns(passes.alias("_passes"), pl.lit(False).alias("_out"))
+        if self.passed is not None:
+            was_out = self.passed.with_columns(pl.lit(True).alias("_was"))
+            marked = marked.join(was_out, on=self._identity, how="left", nulls_equal=True, maintain_order="left")
+            marked = marked.with_columns(pl.col("_was").fill_null(False).alias("_out")).drop("_was")
+        before = pl.coalesce(pl.col("_passes").shift(1).over(self._identity), "_out")
+        marked = marked.with_columns(before.alias("_out"))
+        last = marked.group_by(self._identity, maintain_order=True).last()
+        still = last.filter(pl.col("_passes") & ~pl.col("final")).select(self._identity)
+        if self.passed is not None:
+            rest = self.passed.join(last, on=self._identity, how="anti", nulls_equal=True)
+            still = pl.concat([rest, still])
+        self.passed = still
+        taken_back = pl.when("_passes").then(pl.lit("upsert")).otherwise(pl.lit("retract")).alias("op")
+        return marked.filter(pl.col("_passes") | pl.col("_out")).with_columns(taken_back).drop("_passes", "_out")
 
 
 def shaped_schema(schema: dict[str, pl.DataType], steps: Sequence[Step]) -> dict[str, pl.DataType]:

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from eventide.expressions import Aggregation, Column
@@ -69,9 +70,9 @@ def _line(points: Sequence[Point]) -> tuple[Fraction, Fraction, Fraction] | None
     if len({time for time, _ in points}) < 2:
         return None
     n = len(points)
-    t, x = Fraction(sum(time for time, _ in points), n), sum(Fraction(value) for _, value in points) / n
-    covariance = sum((time - t) * (Fraction(value) - x) for time, value in points)
-    return covariance / sum((time - t) ** 2 for time, _ in points), t, x
+    t, x = Fraction(sum(time for time, _ in points), n), sum((Fraction(value) for _, value in points), Fraction()) / n
+    covariance = sum(((time - t) * (Fraction(value) - x) for time, value in points), Fraction())
+    return covariance / sum(((time - t) ** 2 for time, _ in points), Fraction()), t, x
 
 
 def _slope(a: Aggregation, points: Sequence[Point], start: int, end: int) -> float | None:
@@ -107,7 +108,7 @@ def _bins(a: Aggregation, points: Sequence[Point], start: int, end: int) -> list
     assert isinstance(edges, tuple)
     counts = [0] * (len(edges) - 1)
     for value in _values(points):
-        for place, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        for place, (low, high) in enumerate(pairwise(edges)):
             if low <= value < high or (value == high == edges[-1]):
                 counts[place] += 1
     return counts

@@ -1,6 +1,7 @@
 """Clocks, one event at a time.
 
-Law: semantics, sections 2 and 3, word for word: the watermark before an event comes from the events before it in its log.
+Law: semantics, sections 2 and 3, word for word: the watermark before an event comes from the events before it in its
+log.
 """
 
 from __future__ import annotations
@@ -117,4 +118,6 @@ class Clocks:
         if not self.by_key:
             return self.stream
         alive = [state for state in self.logs.values() if not state.finished and not state.idle]
-        return min((max(state.key_watermarks.get(key, NO_WATERMARK), state.watermark) for state in alive), default=self.stream)
+        return min(
+            (max(state.key_watermarks.get(key, NO_WATERMARK), state.watermark) for state in alive), default=self.stream
+        )

@@ -1,7 +1,7 @@
 """Windows, one event at a time: fixed windows, sessions and counts.
 
-Law: decisions 0003 and 0004, step by step. Each kind answers `add` (judge an event and take it in) and `due` (what comes out after
-the clocks have moved).
+Law: decisions 0003 and 0004, step by step. Each kind answers `add` (judge an event and take it in) and `due` (what
+comes out after the clocks have moved).
 """
 
 from __future__ import annotations
@@ -61,7 +61,11 @@ def windows_of(window: Window, time: int) -> list[tuple[int, int]]:
 
 
 def _calendar(unit: str, zone: ZoneInfo, time: int) -> tuple[int, int]:
-    day = (_EPOCH + timedelta(microseconds=time)).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    day = (
+        (_EPOCH + timedelta(microseconds=time))
+        .astimezone(zone)
+        .replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    )
     if unit == "1d":
         start, end = day, day + timedelta(days=1)
     elif unit == "1w":
@@ -70,7 +74,7 @@ def _calendar(unit: str, zone: ZoneInfo, time: int) -> tuple[int, int]:
     else:
         months = {"1mo": 1, "1q": 3, "1y": 12}[unit]
         first = (day.year * 12 + day.month - 1) // months * months
-        start, end = (datetime(m // 12, m % 12 + 1, 1) for m in (first, first + months))  # noqa: DTZ001 - local midnight
+        start, end = (datetime(m // 12, m % 12 + 1, 1) for m in (first, first + months))
     return tuple((moment.replace(tzinfo=zone) - _EPOCH) // timedelta(microseconds=1) for moment in (start, end))  # type: ignore[return-value]
 
 
@@ -229,7 +233,9 @@ class CountWindows:
                 self._numbers[key] = content.number + 1
                 del waiting[: len(content.events)]
                 found.append((key, content))
-        for key, content in sorted(found, key=lambda pair: (pair[1].end, order_of(pair[0]), pair[1].start, pair[1].number)):
+        for key, content in sorted(
+            found, key=lambda pair: (pair[1].end, order_of(pair[0]), pair[1].start, pair[1].number)
+        ):
             self._emit(content, key, "first", {"final": True, "window_number": content.number})
 
     def _next(self, waiting: list[tuple[int, str, int, dict[str, Any]]], closing: int) -> Content | None:

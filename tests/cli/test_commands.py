@@ -1,0 +1,69 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def eventide(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "eventide", *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+
+def test_run_prints_windows_and_accounting() -> None:
+    done = eventide("run", "examples/doses.py")
+    assert done.returncode == 0
+    assert "mean=0.15" in done.stdout
+    assert "9 received = 6 on time + 0 corrected + 2 late + 0 filtered + 0 duplicates + 1 dead letters" in done.stdout
+
+
+def test_check_and_explain_read_nothing() -> None:
+    assert eventide("check", "examples/doses.py").stdout.strip() == "examples/doses.py: nothing wrong"
+    assert "tumbling 5m" in eventide("explain", "examples/doses.py").stdout
+
+
+def test_a_plan_that_cannot_run_exits_with_2_and_says_why(tmp_path: Path) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text(
+        "eventide: 1\nsources:\n- {kind: csv, path: r.csv, schema: {columns: {a: integer}}}\nbefore:\n- filter: b > 1\n"
+    )
+    done = eventide("check", str(plan))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no column 'b'" in done.stderr
+
+
+def test_a_run_that_fails_exits_with_1_without_a_trace(tmp_path: Path) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text("eventide: 1\nsources:\n- {kind: csv, path: nowhere.csv, schema: {columns: {a: integer}}}\n")
+    done = eventide("run", str(plan))
+    assert done.returncode == 1
+    assert done.stderr.startswith("eventide: cannot open nowhere.csv")
+    assert "Traceback" not in done.stderr
+
+
+def test_simulate_writes_a_file(tmp_path: Path) -> None:
+    done = eventide("simulate", str(tmp_path / "r.parquet"), "--devices", "3", "--duration", "2h")
+    assert done.returncode == 0
+    assert pl.read_parquet(tmp_path / "r.parquet")["device"].n_unique() == 3
+
+
+def test_demo_leaves_results_late_rows_dead_letters_and_a_report(tmp_path: Path) -> None:
+    done = eventide("demo", "--output", str(tmp_path))
+    assert done.returncode == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"alerts.csv", "dead_letters.csv", "doses.csv", "doses.parquet", "late.csv", "report.html"}
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<img ") == 3
+    assert "<script" not in page
+    alerts = pl.read_csv(tmp_path / "alerts.csv")
+    assert alerts.height > 100
+    assert alerts.filter(pl.col("op") == "upsert")["peak"].min() > 100  # type: ignore[operator]
+    assert alerts.filter(pl.col("op") == "retract").height < 5
+    assert pl.read_csv(tmp_path / "dead_letters.csv")["reason"].unique().to_list() == ["event time is too old"]
