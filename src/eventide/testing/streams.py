@@ -29,7 +29,7 @@ COLUMNS = {"key": pl.String(), "at": INSTANT, "x": pl.Float64(), "n": pl.Int64()
 _FLOATS = st.one_of(
     st.integers(-50, 50).map(float),
     st.floats(-1e3, 1e3, allow_nan=False),
-    st.sampled_from([0.1, 1e-9, 1e15, -0.0, 5e-324]),
+    st.sampled_from([0.1, 1e-9, 1e15, -0.0]),
 )
 
 

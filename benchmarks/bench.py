@@ -1,0 +1,142 @@
+"""`python -m benchmarks.bench`: speed against batch Polars, start-up and latency, as medians of alternating runs.
+
+Law: the two sides take turns on the same input in one run, so that a noisy machine hits both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+import eventide as et
+from benchmarks import works
+from eventide.engine.pipeline import Pipeline
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch
+
+ROUNDS = 5
+
+
+def rate(work: Callable[[], object], rows: int) -> float:
+    """Million rows a second of one run."""
+    began = time.perf_counter()
+    work()
+    return rows / (time.perf_counter() - began) / 1e6
+
+
+def compare(name: str, target: float, rows: int, ours: Callable[[], object], batch: Callable[[], object]) -> None:
+    """Print the medians of alternating runs and their ratio."""
+    pairs = [(rate(ours, rows), rate(batch, rows)) for _ in range(ROUNDS + 1)][1:]
+    mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(one / two for one, two in pairs)
+    print(
+        f"{name:22s} Eventide {mine:6.2f} M/s   batch Polars {theirs:6.2f} M/s   ratio {ratio:5.2f}   target {target:4.2f}"
+    )
+
+
+def run(stream: et.Stream) -> object:
+    return stream.run(show=False)
+
+
+def speed(scale: int) -> None:
+    """W1 to W4."""
+    w1, w3 = works.readings(5_000_000 // scale), works.readings(2_000_000 // scale, apart_us=10_000)
+    w4 = works.readings(5_000_000 // scale, sensors=1_000_000)
+    tumbling, sliding, session = et.tumbling("10s"), et.sliding("60s", "5s"), et.session("5s")
+    compare(
+        "W1 memory",
+        0.5,
+        w1.height,
+        lambda: run(works.windows(et.from_frame(w1), tumbling)),
+        lambda: works.tumbling_in_batch(w1),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        parquet, ndjson = Path(folder) / "w1.parquet", Path(folder) / "w1.ndjson"
+        w1.write_parquet(parquet)
+        w1.with_columns(pl.col("at").dt.epoch("ms")).write_ndjson(ndjson)
+        schema = et.schema({"sensor": str, "at": et.Instant, "value": float})
+        from_parquet = lambda: run(works.windows(et.read_parquet(parquet, schema=schema), tumbling))  # noqa: E731
+        from_ndjson = lambda: run(works.windows(et.read_ndjson(ndjson, schema=schema), tumbling))  # noqa: E731
+        compare("W1 Parquet", 0.5, w1.height, from_parquet, lambda: works.tumbling_in_batch(pl.read_parquet(parquet)))
+        as_time = pl.from_epoch("at", time_unit="ms")
+        compare(
+            "W1 NDJSON",
+            0.5,
+            w1.height,
+            from_ndjson,
+            lambda: works.tumbling_in_batch(pl.read_ndjson(ndjson).with_columns(as_time)),
+        )
+    part = w1.head(w1.height // 5)
+    compare(
+        "W2 memory",
+        4.0,
+        part.height,
+        lambda: run(works.windows(et.from_frame(part), sliding)),
+        lambda: works.sliding_in_batch(part),
+    )
+    compare(
+        "W3 memory",
+        1.0,
+        w3.height,
+        lambda: run(works.windows(et.from_frame(w3), session)),
+        lambda: works.sessions_in_batch(w3),
+    )
+    compare(
+        "W4 memory",
+        0.33,
+        w4.height,
+        lambda: run(works.windows(et.from_frame(w4), tumbling)),
+        lambda: works.tumbling_in_batch(w4),
+    )
+
+
+def latency() -> None:
+    """One event in, a window closed, its result out: 2,000 times over a state of 1,000 keys."""
+    first = works.readings(1_000).with_columns(pl.format("sensor-{}", pl.int_range(pl.len())).alias("sensor"))
+    pipeline = Pipeline.of(works.windows(et.from_frame(first), et.tumbling("10s")).plan)
+    times: list[float] = []
+    for number in range(2_100):
+        at_us = works.START_US + number * 10_000_000
+        columns = {
+            "sensor": [f"sensor-{number % 1_000}"],
+            "at": [at_us],
+            "value": [1.0],
+            OFFSET: [number],
+            ARRIVAL: [at_us],
+        }
+        frame = pl.DataFrame(columns).with_columns(pl.col("at", ARRIVAL).cast(INSTANT))
+        began = time.perf_counter()
+        pipeline.process(Batch("live", frame))
+        times.append((time.perf_counter() - began) * 1e3)
+    ordered = sorted(times[100:])
+    print(
+        f"latency                median {statistics.median(ordered):.2f} ms (target 2)   p99 {ordered[int(len(ordered) * 0.99)]:.2f} ms (target 6)"
+    )
+
+
+def start() -> None:
+    """A fresh process to its first result."""
+    code = (
+        "import eventide as et\n"
+        "rows = [{'k': 'a', 'at': 0}]\n"
+        "s = et.from_rows(rows, schema={'k': str, 'at': et.Instant}).event_time('at', et.bounded('1s'), max_future=None)\n"
+        "s.group_by('k').window(et.tumbling('1s')).agg(n=et.count()).run(show=False)\n"
+    )
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        times.append(time.perf_counter() - began)
+    print(f"start to first result  {statistics.median(times):.2f} s (target 0.6)")
+
+
+if __name__ == "__main__":
+    speed(10 if "--quick" in sys.argv else 1)
+    latency()
+    start()
