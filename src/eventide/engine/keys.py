@@ -66,20 +66,18 @@ class TextKey:
 
     def encode(self, rows: pl.DataFrame) -> pl.Series:
         physical = rows.get_column(self.names[0]).cast(self._type).to_physical()
-        codes = (physical.cast(pl.Int64) + 1).fill_null(0).alias(CODE)
+        codes = (physical.cast(pl.Int64) + 1).alias(CODE)
+        codes = codes.fill_null(0) if codes.null_count() else codes
         if codes.len():
             self.size = max(self.size, int(codes.max()) + 1)  # type: ignore[arg-type] # integers
         return codes
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        return codes.to_frame("code").select(
-            pl.when(pl.col("code") > 0)
-            .then(pl.col("code") - 1)
-            .cast(pl.UInt32)
-            .cat.to(self._type)
-            .cast(pl.String)
-            .alias(self.names[0])
-        )
+        categories, known = codes - 1, codes > 0
+        if not known.all():
+            categories = categories.zip_with(known, pl.Series([None], dtype=pl.Int64).new_from_index(0, codes.len()))
+        named = categories.cast(pl.UInt32).cat.to(self._type).cast(pl.String)
+        return named.alias(self.names[0]).to_frame()
 
 
 class AnyKey:

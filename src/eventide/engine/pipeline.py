@@ -88,7 +88,7 @@ class Pipeline:
         account = self.accounting.of(batch.log)
         account.received += batch.received
         account.dead_letters += batch.refused.height
-        _put(outputs, DEAD_LETTERS, _dead_letters(batch.log, batch.refused))
+        _refuse(outputs, batch.log, batch.refused)
         raw = shape(batch.rows, self.plan.inputs[source].steps)
         rows = shape(raw, self.plan.before)
         account.filtered += batch.rows.height - rows.height
@@ -100,7 +100,7 @@ class Pipeline:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
         admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
         account.dead_letters += refused.height
-        _put(outputs, DEAD_LETTERS, _dead_letters(batch.log, refused))
+        _refuse(outputs, batch.log, refused)
         if self.windows is None:
             self._pass(outputs, batch.log, admitted, account)
         else:
@@ -168,22 +168,19 @@ class Pipeline:
     def _window(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
         assert self.windows is not None
         assert self.keys is not None
-        marked = admitted.rows.with_columns(
-            admitted.times.alias(TIME),
-            admitted.before.alias(BEFORE),
-            pl.int_range(pl.len(), dtype=pl.Int64).alias(PLACE),
-        )
+        places = pl.int_range(admitted.rows.height, dtype=pl.Int64, eager=True)
+        marks = [admitted.times.alias(TIME), admitted.before.alias(BEFORE), places.alias(PLACE)]
+        marked = admitted.rows.hstack(marks)
         inside = shape(marked, self.plan.after)
         account.filtered += marked.height - inside.height
-        named = inside.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
-        wanted: list[str | pl.Expr] = [CODE, TIME, BEFORE, PLACE, ROW_OFFSET, LOG_NAME, *self.windows.inputs]
-        narrow = solid(named).select(wanted)
+        narrow = solid(inside).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
+        narrow = narrow.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
         judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
         account.late += judged.late.height
         if judged.late.height and self.plan.aggregate and self.plan.aggregate.lateness.policy != "drop":
-            rows = marked.join(judged.late, on=PLACE, how="inner", maintain_order="left")
+            rows = marked[judged.late.get_column(PLACE)].hstack(judged.late.drop(PLACE))
             _put(outputs, LATE, late_rows(self.plan, log, rows))
         self._give_results(outputs, judged.results)
 
@@ -267,12 +264,14 @@ def _input_schema(plan: Plan, number: int) -> dict[str, pl.DataType]:
 
 
 def _put(outputs: Outputs, name: str, frame: pl.DataFrame) -> None:
+    """Keep a frame that has rows."""
     if frame.height:
         outputs.setdefault(name, []).append(frame)
 
 
-def _dead_letters(log: str, refused: pl.DataFrame) -> pl.DataFrame:
-    return refused.select(pl.lit(log).alias(LOG), pl.all())
+def _refuse(outputs: Outputs, log: str, refused: pl.DataFrame) -> None:
+    if refused.height:
+        _put(outputs, DEAD_LETTERS, refused.select(pl.lit(log).alias(LOG), pl.all()))
 
 
 def _visible(frame: pl.DataFrame) -> pl.DataFrame:

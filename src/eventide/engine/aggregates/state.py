@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from eventide.engine.aggregates.terms import AnyTerm, Tally
+from eventide.engine.aggregates.terms import AnyTerm, Pairing, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,17 @@ class AggregateState:
             counted = items.group_by(*by, "item").agg(pl.col("n").sum())
             merged = _join_tally(merged, counted, tally.name, by)
         return merged
+
+    @property
+    def pairs(self) -> bool:
+        """True when `merge_rows` can merge all its states."""
+        return not self.tallies and all(isinstance(term, Pairing) for term in self.terms)
+
+    def merge_rows(self, left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
+        """The states of two frames with the same columns, merged row by row; a null stands for no rows."""
+        beside = pl.DataFrame([*left.get_columns(), *(column.alias(f"{column.name}'") for column in right)])
+        columns = [column for term in self.terms if isinstance(term, Pairing) for column in term.pair(left.columns)]
+        return beside.select(columns)
 
     def single(self, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         """The partial state of every single row, with its `by` columns, in the order of the rows."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
@@ -43,6 +43,18 @@ class Term(Protocol):
         """From the partial states of a group to one."""
 
 
+@runtime_checkable
+class Pairing(Protocol):
+    """A term whose states also merge in pairs: column `c` of a row with column `c'` beside it."""
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        """From two states in one row to the merged one."""
+
+
+def _added(columns: Sequence[str]) -> list[pl.Expr]:
+    return [pl.col(column).fill_null(0) + pl.col(f"{column}'").fill_null(0) for column in columns]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """How many rows there are."""
@@ -57,6 +69,9 @@ class Rows:
 
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(self.name).sum()]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([self.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,9 @@ class Values:
 
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(self.name).sum()]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([self.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,10 @@ class Extreme:
     def _of(self, column: pl.Expr) -> pl.Expr:
         return column.min() if self.which == "min" else column.max()
 
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        both = (self.name, f"{self.name}'")
+        return [pl.min_horizontal(both) if self.which == "min" else pl.max_horizontal(both)]
+
 
 @dataclass(frozen=True, slots=True)
 class WholeSum:
@@ -112,6 +134,9 @@ class WholeSum:
 
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(self.name).sum()]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([self.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +158,9 @@ class FloatSum:
 
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(column).sum() for column in columns if column.startswith(self.name)]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([column for column in columns if column.startswith(self.name)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +188,9 @@ class Product:
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(column).sum() for column in columns if column.startswith(self.name)]
 
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([column for column in columns if column.startswith(self.name)])
+
 
 @dataclass(frozen=True, slots=True)
 class TimeSums:
@@ -177,6 +208,9 @@ class TimeSums:
 
     def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [pl.col(f"{self.name}t").sum(), pl.col(f"{self.name}q").sum()]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added([f"{self.name}t", f"{self.name}q"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Clock:
         start = max(self.watermark, self.floor)
         after = _running_max(self._strategy(seen), start)
         self._remember(fronts, after, behind)
-        return Ticks(after.shift(1, fill_value=start), _with_last(after, self.watermark))
+        return Ticks(_before_each(after, start), _with_last(after, self.watermark))
 
     def _observe_keys(self, rows: pl.DataFrame, times: pl.Series, codes: pl.Series, behind: int, cap_us: int) -> Ticks:
         self.keys.grow(int(codes.max()) + 1 if codes.len() else 0)  # type: ignore[arg-type] # integers
@@ -128,8 +128,13 @@ class Clock:
 
 def _running_max(values: pl.Series, start: int) -> pl.Series:
     running = values.cum_max()
-    return running if start == NO_WATERMARK else running.clip(lower_bound=start)
+    return running if not values.len() or values[0] >= start else running.clip(lower_bound=start)
+
+
+def _before_each(steps: pl.Series, start: int) -> pl.Series:
+    """What held in front of each step."""
+    return pl.Series(steps.name, [start], dtype=pl.Int64).extend(steps).head(steps.len())
 
 
 def _with_last(steps: pl.Series, last: int) -> pl.Series:
-    return pl.concat([steps.cast(pl.Int64), pl.Series([last], dtype=pl.Int64)])
+    return pl.concat([steps, pl.Series([last], dtype=pl.Int64)])

@@ -116,7 +116,7 @@ class Clocks:
     def _advanced(self, clock: Clock, ticks: Ticks, held: tuple[int, pl.Series]) -> Observation:
         others = self._others(clock)
         allowed = min((other.reached for other in others), default=END_OF_TIME)
-        common = ticks.steps.clip(upper_bound=allowed).clip(lower_bound=self.stream)
+        common = _held_between(ticks.steps, self.stream, allowed)
         before, self.stream = self.stream, int(common[-1])
         if not self.closes_by_key:
             return Observation(ticks.before, CommonProgress(before, common))
@@ -148,6 +148,12 @@ def _padded(values: pl.Series, size: int) -> pl.Series:
     if missing <= 0:
         return values
     return pl.concat([values, pl.Series([NO_WATERMARK], dtype=pl.Int64).new_from_index(0, missing)])
+
+
+def _held_between(steps: pl.Series, least: int, most: int) -> pl.Series:
+    """Rising steps kept between two bounds; `least` wins."""
+    steps = steps if steps[-1] <= most else steps.clip(upper_bound=most)
+    return steps if steps[0] >= least else steps.clip(lower_bound=least)
 
 
 def _no_times() -> pl.Series:

@@ -6,6 +6,7 @@ slice lies wholly inside or outside any window.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +41,12 @@ class Grid(Protocol):
 
     def first_open(self, watermark: pl.Expr) -> pl.Expr:
         """The first window whose end lies behind the watermark."""
+
+    def slice_at(self, instant_us: int) -> int:
+        """`slice` of one instant."""
+
+    def first_open_at(self, watermark_us: int) -> int:
+        """`first_open` of one watermark."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,12 @@ class SlidingGrid:
 
     def first_open(self, watermark: pl.Expr) -> pl.Expr:
         return self.first(watermark)
+
+    def slice_at(self, instant_us: int) -> int:
+        return (instant_us - self.spec.offset_us) // self.spec.slice_us
+
+    def first_open_at(self, watermark_us: int) -> int:
+        return (watermark_us - (self.spec.offset_us + self.spec.size_us)) // self.spec.slide_us + 1
 
 
 _FIRST_CALENDAR_YEAR_US = -62_135_596_800_000_000  # 0001-01-01
@@ -135,6 +148,12 @@ class CalendarGrid:
     def first_open(self, watermark: pl.Expr) -> pl.Expr:
         return self.slice(watermark.clip(_FIRST_CALENDAR_YEAR_US, _LAST_CALENDAR_YEAR_US))
 
+    def slice_at(self, instant_us: int) -> int:
+        return _number(self.slice, instant_us)
+
+    def first_open_at(self, watermark_us: int) -> int:
+        return _number(self.first_open, watermark_us)
+
 
 def _first_instant(day: pl.Expr, timezone: str) -> pl.Expr:
     """The first instant of a local day: midnight, or where the clocks jump to if they jump over midnight."""
@@ -173,6 +192,16 @@ class GlobalGrid:
 
     def first_open(self, watermark: pl.Expr) -> pl.Expr:
         return watermark * 0
+
+    def slice_at(self, instant_us: int) -> int:
+        return 0
+
+    def first_open_at(self, watermark_us: int) -> int:
+        return 0
+
+
+def _number(found: Callable[[pl.Expr], pl.Expr], instant_us: int) -> int:
+    return int(pl.select(found(pl.lit(instant_us, dtype=pl.Int64))).item())
 
 
 def grid_of(window: Sliding | Calendar | Global) -> Grid:

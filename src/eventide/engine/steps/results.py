@@ -22,6 +22,8 @@ FIRST: Final = 3
 CLOSING: Final = 4
 """The phases of one place in a log, in the order in which their rows go out."""
 
+_PACKED_MOST = 2**62
+
 MARKS: Final = {"place": pl.Int64(), "phase": pl.Int64(), "revision": pl.Int64(), "final": pl.Boolean()}
 """What every row on its way out carries besides its window and its state."""
 
@@ -40,24 +42,29 @@ class ResultRows:
         extras.
         """
         ordered = self._in_order(due)
+        keys = self.keys.decode(ordered.get_column(CODE))
         values = self.aggregates.results(ordered)
-        window = ordered.select(
-            _instant("window_start"),
-            _instant("window_end"),
-            *(name for name in self.extras if name in ("log", "window_number")),
+        before = [name for name in self.extras if name in ("log", "window_number")]
+        behind = [name for name in self.extras if name in ("early", "op")]
+        return pl.DataFrame(
+            [
+                *keys.get_columns(),
+                *_bounds(ordered),
+                *(ordered.get_column(name) for name in before),
+                *values.get_columns(),
+                *(ordered.get_column(name) for name in ("revision", "final", *behind)),
+            ]
         )
-        marks = ordered.select("revision", "final", *(name for name in self.extras if name in ("early", "op")))
-        return pl.concat([self.keys.decode(ordered.get_column(CODE)), window, values, marks], how="horizontal")
 
     def _in_order(self, due: pl.DataFrame) -> pl.DataFrame:
-        by = [
-            "window_end",
-            "_rank",
-            "window_start",
-            *(name for name in ("log", "window_number") if name in self.extras),
-        ]
+        if due.height < 2:
+            return due
         ranked = due.with_columns(self._rank(due.get_column(CODE)).alias("_rank"))
-        return ranked.sort(["place", "phase", *by])
+        packed = None if self.extras else _packed(ranked)
+        if packed is not None:
+            return ranked.with_columns(packed.alias("_order")).sort("_order")
+        further = [name for name in ("log", "window_number") if name in self.extras]
+        return ranked.sort(*_ORDER, "window_start", *further)
 
     def _rank(self, codes: pl.Series) -> pl.Series:
         """The place of each key in the order of the key values."""
@@ -74,7 +81,30 @@ class ResultRows:
         return ranks.gather(codes)
 
 
-def _instant(name: str) -> pl.Expr:
-    """A window's bound as an instant; null for the global window."""
-    column = pl.col(name)
-    return pl.when(pl.col("window_start") > EARLIEST).then(column).cast(INSTANT).alias(name)
+_ORDER = ("place", "phase", "window_end", "_rank")
+
+
+def _packed(due: pl.DataFrame) -> pl.Series | None:
+    """The order of the rows as one integer, several times faster to sort by; None where it does not fit."""
+    packed, size = None, 1
+    for name in reversed(_ORDER):
+        column = due.get_column(name)
+        low, high = int(column.min()), int(column.max())  # type: ignore[arg-type] # integers
+        if low == high:
+            continue
+        part = (column - low) * size
+        packed = part if packed is None else packed + part
+        size *= high - low + 1
+        if size >= _PACKED_MOST:
+            return None
+    return packed
+
+
+def _bounds(due: pl.DataFrame) -> list[pl.Series]:
+    """The window's bounds as instants; null for the global window."""
+    start, end = due.get_column("window_start"), due.get_column("window_end")
+    if due.height and int(start.min()) > EARLIEST:  # type: ignore[arg-type] # integers
+        return [start.cast(INSTANT), end.cast(INSTANT)]
+    within = start > EARLIEST
+    nothing = pl.Series([None], dtype=INSTANT).new_from_index(0, due.height)
+    return [bound.zip_with(within, bound).cast(INSTANT).zip_with(within, nothing) for bound in (start, end)]

@@ -28,20 +28,37 @@ class Runs:
         """The smallest and the largest slice held; None when there is none."""
         if not self.frames:
             return None
-        slices = [frame.get_column(self.by[0]) for frame in self.frames]
-        return min(int(one[0]) for one in slices), max(int(one[-1]) for one in slices)
+        spans = [self._span(frame) for frame in self.frames]
+        return min(low for low, _ in spans), max(high for _, high in spans)
 
     def add(self, partial: pl.DataFrame) -> None:
         """Take in partial states; frames not twice as large as the new one are merged with it."""
+        self.shape = partial.clear() if self.shape is None else self.shape
+        if not partial.height:
+            return
         new = partial.sort(self.by[0])
-        self.shape = new.clear() if self.shape is None else self.shape
         while self.frames and self.frames[-1].height < 2 * new.height:
-            new = self._state.merge(stack([self.frames.pop(), new]), self.by).sort(self.by[0])
+            new = self._together(self.frames.pop(), new)
         self.frames.append(new)
+
+    def _together(self, one: pl.DataFrame, two: pl.DataFrame) -> pl.DataFrame:
+        """Two frames as one; only slices that lie in the range of both need a merge."""
+        (low_one, high_one), (low_two, high_two) = self._span(one), self._span(two)
+        low, high = max(low_one, low_two), min(high_one, high_two)
+        if low > high:
+            return stack([one, two] if high_one < low_two else [two, one])
+        cuts = [(frame, self._below(frame, low), self._below(frame, high + 1)) for frame in (one, two)]
+        shared = stack([frame.slice(start, end - start) for frame, start, end in cuts])
+        parts = [
+            *(frame.head(start) for frame, start, _ in cuts),
+            self._state.merge(shared, self.by).sort(self.by[0]),
+            *(frame.slice(end) for frame, _, end in cuts),
+        ]
+        return stack([part for part in parts if part.height])
 
     def below(self, slice_number: int) -> pl.DataFrame | None:
         """The states of all slices below a number, still held."""
-        parts = [frame.head(_rows_below(frame, self.by[0], slice_number)) for frame in self.frames]
+        parts = [frame.head(self._below(frame, slice_number)) for frame in self.frames]
         parts = [part for part in parts if part.height]
         return stack(parts) if parts else None
 
@@ -49,22 +66,31 @@ class Runs:
         """The states of all slices below a number, no longer held."""
         taken = self.below(slice_number)
         if taken is not None:
-            kept = [frame.slice(_rows_below(frame, self.by[0], slice_number)) for frame in self.frames]
+            kept = [frame.slice(self._below(frame, slice_number)) for frame in self.frames]
             self.frames = [frame for frame in kept if frame.height]
         return taken
 
     def all(self) -> pl.DataFrame | None:
         """Everything held, one row for each group."""
-        if len(self.frames) > 1:
-            self.frames = [self._state.merge(stack(self.frames), self.by).sort(self.by[0])]
+        while len(self.frames) > 1:
+            self.frames.append(self._together(self.frames.pop(), self.frames.pop()))
         return self.frames[0] if self.frames else None
 
+    def saved(self) -> pl.DataFrame | None:
+        """Everything held, as a frame for a snapshot, even if there are no rows now; None before the first."""
+        held = self.all()
+        return self.shape if held is None else held
+
     def replace(self, held: pl.DataFrame | None) -> None:
-        """Hold exactly this."""
+        """Hold exactly this: one row for each group."""
         if held is not None and self.shape is None:
             self.shape = held.clear()
         self.frames = [] if held is None or not held.height else [held.sort(self.by[0])]
 
+    def _span(self, frame: pl.DataFrame) -> tuple[int, int]:
+        slices = frame.get_column(self.by[0])
+        return int(slices[0]), int(slices[-1])
 
-def _rows_below(frame: pl.DataFrame, column: str, bound: int) -> int:
-    return int(frame.get_column(column).search_sorted(bound, side="left"))
+    def _below(self, frame: pl.DataFrame, slice_number: int) -> int:
+        """How many rows of a frame lie below a slice."""
+        return int(frame.get_column(self.by[0]).search_sorted(slice_number, side="left"))

@@ -15,13 +15,14 @@ from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, low
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE, KeyTable
 from eventide.engine.steps.counts import CountWindows
+from eventide.engine.steps.disjoint import DisjointWindows
 from eventide.engine.steps.empty import EmptyWindows, Top
 from eventide.engine.steps.grid import grid_of
 from eventide.engine.steps.judged import PLACE, Judged
+from eventide.engine.steps.overlapping import OverlappingWindows
 from eventide.engine.steps.results import MARKS, ResultRows
 from eventide.engine.steps.revised import RevisedWindows
 from eventide.engine.steps.sessions import SessionWindows
-from eventide.engine.steps.slices import SliceWindows
 from eventide.plan import Filter, Plan, WindowedAggregate
 from eventide.semantics.windows import Count, Session
 
@@ -136,10 +137,11 @@ def _kind(query: WindowedAggregate, keys: KeyTable, state: AggregateState) -> Ki
             grid = grid_of(window)
     if allowed_us or early is not None:
         return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us)
+    kind = DisjointWindows if grid.slices_per_window == grid.slices_per_slide else OverlappingWindows
     if not query.fill_empty:
-        return Kind(lambda: SliceWindows(grid, keys, state, None), grid.reach_us)
+        return Kind(lambda: kind(grid, keys, state, None), grid.reach_us)
     top = Top(grid)
-    return Kind(lambda: SliceWindows(grid, keys, state, EmptyWindows(top)), grid.reach_us, top)
+    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top)), grid.reach_us, top)
 
 
 def is_revised(query: WindowedAggregate) -> bool:
