@@ -31,6 +31,10 @@ class Progress(Protocol):
         """An instant that the closing watermark of every key has reached behind this batch."""
 
     @property
+    def most(self) -> int:
+        """An instant that the closing watermark of no key is ahead of behind this batch."""
+
+    @property
     def is_common(self) -> bool:
         """True when all keys share one watermark, so that windows become due in order of their ends."""
 
@@ -47,6 +51,10 @@ class CommonProgress:
     @property
     def least(self) -> int:
         return int(self.steps[-1])
+
+    @property
+    def most(self) -> int:
+        return self.least
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
         found = self.steps.search_sorted(instants, side="left").cast(pl.Int64)
@@ -91,6 +99,11 @@ class KeyedProgress:
         if self._others is None:
             return log
         return min(log, int(self._others.min() or NO_WATERMARK))  # type: ignore[arg-type] # integers
+
+    @property
+    def most(self) -> int:
+        reached = (self._log.least, self._own.get_column("w").max(), self._own_before.max())
+        return max(int(one) for one in reached if one is not None)  # type: ignore[arg-type] # integers
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
         asked = pl.DataFrame([codes.alias(CODE), instants.alias("instant")]).with_row_index("row")
@@ -159,6 +172,10 @@ class MappedProgress:
     @property
     def least(self) -> int:
         return self._progress.least
+
+    @property
+    def most(self) -> int:
+        return self._progress.most
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
         return self._progress.place(self._codes.gather(codes), instants)

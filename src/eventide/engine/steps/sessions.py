@@ -8,9 +8,11 @@ through a round together.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
-from eventide.engine.aggregates import AggregateState, stack
+from eventide.engine.aggregates import TIME, AggregateState, stack
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE
 from eventide.engine.steps.judged import BEFORE, PLACE, Judged
@@ -19,6 +21,8 @@ from eventide.instants import END_OF_TIME
 from eventide.semantics.lateness import Early
 
 _ROUND = "_round"
+_SESSION = "_session"
+_PACKED_MOST = 2**62
 _SHAPE = {
     CODE: pl.Int64(),
     "start": pl.Int64(),
@@ -111,46 +115,49 @@ class _Work:
 
     def round(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
-        first = rows.group_by(CODE, maintain_order=True).first()
-        if bool(first.get_column("_behind").any()):
-            judged = first.filter("_behind")
+        judged = rows.filter("_behind")
+        if judged.height:
             self.settle(judged, progress)
             self._judge(judged, progress)
-        ahead = rows.filter(~pl.col("_behind"))
+        ahead = rows.filter(~pl.col("_behind")) if judged.height else rows
         if ahead.height:
-            self._grow(ahead, first.select(CODE, pl.col(BEFORE).alias("_since")))
+            self._grow(ahead, rows.group_by(CODE).agg(pl.col(BEFORE).min().alias("_since")))
 
     def _grow(self, ahead: pl.DataFrame, since: pl.DataFrame) -> None:
         """Merge rows ahead of their watermark with each other and with the open sessions of their keys."""
-        touched = self.sessions.join(since, on=CODE, how="inner")
-        is_open = pl.col("end") > pl.col("_since")
-        open_now = touched.filter(is_open).drop("_since")
-        spans = ahead.select(
-            CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), PLACE, next=_FIRST
+        marked = self.sessions.join(since, on=CODE, how="left", maintain_order="left")
+        is_open = (marked.get_column("end") > marked.get_column("_since")).fill_null(False)
+        held, kept = self.sessions.filter(is_open), self.sessions.filter(~is_open)
+        spans = chained(
+            pl.concat([ahead.get_column(CODE), held.get_column(CODE)]),
+            pl.concat([ahead.get_column(TIME), held.get_column("start")]),
+            pl.concat([ahead.get_column(TIME) + self._gap_us, held.get_column("end")]),
         )
-        if open_now.height:
-            spans = pl.concat(
-                [spans, open_now.select(CODE, "start", "end", pl.lit(None, dtype=pl.Int64).alias(PLACE), "next")]
-            )
-        spans = spans.sort(CODE, "start")
-        apart = (pl.col("start") > pl.col("end").cum_max().shift(1).over(CODE)).fill_null(True)
-        spans = spans.with_columns(apart.cum_sum().cast(pl.Int64).alias("_session"))
-        bounds = spans.group_by("_session").agg(
-            pl.col(CODE).first(), pl.col("start").first(), pl.col("end").max(), pl.col("next").max()
-        )
-        numbered = ahead.join(spans.select(PLACE, "_session"), on=PLACE, how="left", maintain_order="left")
-        states = self._state.partial(numbered, ["_session"])
-        if open_now.height:
-            # a session's number by its bounds: open sessions of a key never overlap
-            held = open_now.join(
-                spans.filter(pl.col(PLACE).is_null()).select(CODE, "start", "_session"), on=[CODE, "start"], how="left"
-            )
-            states = self._state.merge(
-                stack([states, held.drop(CODE, "start", "end", "next", "out", "closed")]), ["_session"]
-            )
-        grown = bounds.join(states, on="_session").drop("_session")
-        kept = self.sessions.join(open_now.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
-        self.sessions = stack([kept, _unseen(grown)])
+        is_row = spans.places < ahead.height
+        rows, numbers = ahead[spans.places.filter(is_row)], spans.numbers.filter(is_row)
+        # the numbers rise along the rows, which makes grouping cheaper when it is known
+        states = self._state.partial(rows.with_columns(numbers.set_sorted()), [_SESSION])
+        if not states.get_column(_SESSION).is_sorted():
+            states = states.sort(_SESSION)
+        if held.height:
+            of_held = spans.numbers.filter(~is_row).gather(spans.places.filter(~is_row).arg_sort())
+            has_rows = pl.Series([False]).new_from_index(0, spans.bounds.height).scatter(numbers, True)
+            joined = has_rows.gather(of_held)
+            kept = stack([kept, held.filter(~joined)])
+            states = self._with_held(states, held.with_columns(of_held).filter(joined))
+        else:
+            states = states.with_columns(next=_FIRST)
+        bounds = spans.bounds[states.get_column(_SESSION)]
+        self.sessions = stack([kept, _unseen(bounds.hstack(states.drop(_SESSION)))])
+
+    def _with_held(self, states: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
+        """States by session number, merged with the open sessions that they reach, and their next revisions."""
+        after = met.group_by(_SESSION).agg(pl.col("next").max())
+        held = met.select(_SESSION, *(name for name in met.columns if ":" in name))
+        touched = states.join(after, on=_SESSION, how="semi")
+        others = states.join(after, on=_SESSION, how="anti")
+        merged = stack([others, self._state.merge(stack([touched, held]), [_SESSION])])
+        return merged.join(after, on=_SESSION, how="left").with_columns(pl.col("next").fill_null(0))
 
     def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Judge one row a key against the sessions as they are at its place."""
@@ -217,19 +224,19 @@ class _Work:
         """Give out first results and closing rows that are due before the place of each key's row (None: in the
         batch).
         """
-        due = self.sessions if at is None else self.sessions.join(at.select(CODE, pl.col(PLACE).alias("_at")), on=CODE)
+        due, others = self._candidates(at, progress)
         if not due.height:
             return
         codes, ends = due.get_column(CODE), due.get_column("end")
+        first = progress.place(codes, ends)
         lasting = ends.clip(upper_bound=END_OF_TIME - self._allowed_us) + self._allowed_us
-        placed = due.with_columns(
-            progress.place(codes, ends).alias("first"), progress.place(codes, lasting).alias("final_place")
-        )
+        final_place = progress.place(codes, lasting) if self._allowed_us else first
+        placed = due.with_columns(first.alias("first"), final_place.alias("final_place"))
         if at is not None:
             placed = placed.with_columns(
                 pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name)
                 for name in ("first", "final_place")
-            )
+            ).drop("_at")
         opening = placed.filter(~pl.col("closed") & pl.col("first").is_not_null())
         is_final = pl.col("final_place").is_not_null() & (pl.col("final_place") <= pl.col("first"))
         marks = [pl.lit(False).alias("early"), pl.lit("upsert").alias("op")]
@@ -244,23 +251,28 @@ class _Work:
             "final_place",
             CLOSING,
         )
-        self._update(placed)
+        self.sessions = stack([others, self._still_held(placed)])
 
-    def _update(self, placed: pl.DataFrame) -> None:
-        done = placed.filter(pl.col("final_place").is_not_null()).select(CODE, "start", "end")
-        opened = placed.filter(pl.col("first").is_not_null() & ~pl.col("closed")).select(
-            CODE, "start", "end", pl.lit(True).alias("_now")
-        )
-        if done.height:
-            self.sessions = self.sessions.join(done, on=[CODE, "start", "end"], how="anti")
-        if opened.height and self.sessions.height:
-            marked = self.sessions.join(opened, on=[CODE, "start", "end"], how="left", maintain_order="left")
-            now = pl.col("_now").fill_null(False)
-            self.sessions = marked.with_columns(
-                (pl.col("next") + now.cast(pl.Int64)).alias("next"),
-                (pl.col("out") | now).alias("out"),
-                (pl.col("closed") | now).alias("closed"),
-            ).drop("_now")
+    def _candidates(self, at: pl.DataFrame | None, progress: Progress) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The sessions that may be due, with the place `_at` of their key's row if there is one; and the others."""
+        ripe = self.sessions.get_column("end") <= progress.most
+        if at is None:
+            # in order of their ends, their places are found without leaping about
+            return self.sessions.filter(ripe).sort("end"), self.sessions.filter(~ripe)
+        places = at.select(CODE, pl.col(PLACE).alias("_at"))
+        marked = self.sessions.join(places, on=CODE, how="left", maintain_order="left")
+        concerned = ripe & marked.get_column("_at").is_not_null()
+        return marked.filter(concerned), self.sessions.filter(~concerned)
+
+    def _still_held(self, placed: pl.DataFrame) -> pl.DataFrame:
+        """The sessions that are not final yet, with what has come out of them now."""
+        now = pl.col("first").is_not_null() & ~pl.col("closed")
+        still = placed.filter(pl.col("final_place").is_null())
+        return still.with_columns(
+            (pl.col("next") + now.cast(pl.Int64)).alias("next"),
+            (pl.col("out") | now).alias("out"),
+            (pl.col("closed") | now).alias("closed"),
+        ).drop("first", "final_place")
 
     def _give(self, told: pl.DataFrame, place: str, phase: int) -> None:
         if not told.height:
@@ -291,3 +303,45 @@ def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
     """Sessions of which no row is out now."""
     marks = [pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
     return sessions.with_columns(marks).select(*_SHAPE, *(name for name in sessions.columns if ":" in name))
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Spans of time joined into sessions: in order of (key, start), the `places` of the spans and the `numbers` of
+    their sessions; and the `bounds` of each session, by number.
+    """
+
+    places: pl.Series
+    numbers: pl.Series
+    bounds: pl.DataFrame
+
+
+def chained(codes: pl.Series, starts: pl.Series, ends: pl.Series) -> Chain:
+    """Join the spans of each key that overlap or touch. Key and instant are one integer, so that one running maximum
+    serves all keys.
+    """
+    base = int(starts.min())  # type: ignore[arg-type] # integers
+    reach = int(ends.max()) - base + 1  # type: ignore[arg-type] # integers
+    wide = (int(codes.max()) + 1) * reach >= _PACKED_MOST  # type: ignore[arg-type] # integers
+    key = (codes.cast(pl.Int128) if wide else codes) * reach
+    frame = pl.DataFrame(
+        [
+            (key + (starts - base)).alias("from"),
+            (key + (ends - base)).alias("to"),
+            pl.int_range(codes.len(), dtype=pl.Int64, eager=True).alias("place"),
+        ]
+    ).sort("from")
+    begins, running = frame.get_column("from"), frame.get_column("to").cum_max()
+    apart = (begins > running.shift(1)).fill_null(True)
+    last = apart.shift(-1, fill_value=True)
+    session_codes = begins.filter(apart) // reach
+    offset = session_codes * reach - base
+    bounds = pl.DataFrame(
+        [
+            session_codes.cast(pl.Int64).alias(CODE),
+            (begins.filter(apart) - offset).cast(pl.Int64).alias("start"),
+            (running.filter(last) - offset).cast(pl.Int64).alias("end"),
+        ]
+    )
+    numbers = apart.cast(pl.UInt32).cum_sum() - 1
+    return Chain(frame.get_column("place"), numbers.alias(_SESSION), bounds)
