@@ -5,6 +5,7 @@ Law: equal values have equal codes for the whole life of a run, restores include
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -112,6 +113,23 @@ class AnyKey:
             if codes.len()
             else self._known.select(self.names).clear()
         )
+
+
+def ordinals(keys: pl.DataFrame) -> pl.Series | None:
+    """Integers in the order of a single column of short texts, which sort several times faster; None for other keys.
+
+    They are the bytes of each text behind the beginning that all of them share, eight at most.
+    """
+    if keys.width != 1 or keys.dtypes[0] != pl.String:
+        return None
+    texts = keys.to_series()
+    low, high = texts.min(), texts.max()
+    if not isinstance(low, str) or not isinstance(high, str) or texts.str.contains("\0", literal=True).any():
+        return None
+    rest = texts.str.slice(len(os.path.commonprefix([low, high]))).str.pad_end(8, "\0")
+    if rest.str.len_bytes().max() != 8:
+        return None
+    return rest.cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64, endianness="big")
 
 
 def dump_keys(table: KeyTable) -> pl.DataFrame:

@@ -73,7 +73,7 @@ class Clock:
 
     def _observe_log(self, rows: pl.DataFrame, times: pl.Series, behind: int) -> Ticks:
         fronts = _running_max(times, self.front)
-        seen = Observed(rows, times, fronts.shift(1, fill_value=self.front), fronts)
+        seen = Observed(rows, times, _before_each(fronts, self.front), fronts)
         start = max(self.watermark, self.floor)
         after = _running_max(self._strategy(seen), start)
         self._remember(fronts, after, behind)
@@ -127,6 +127,8 @@ class Clock:
 
 
 def _running_max(values: pl.Series, start: int) -> pl.Series:
+    if values.len() == 1:  # a single event need not wake the query engine
+        return pl.Series(values.name, [max(values[0], start)], dtype=pl.Int64)
     running = values.cum_max()
     return running if not values.len() or values[0] >= start else running.clip(lower_bound=start)
 

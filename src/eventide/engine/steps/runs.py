@@ -93,4 +93,9 @@ class Runs:
 
     def _below(self, frame: pl.DataFrame, slice_number: int) -> int:
         """How many rows of a frame lie below a slice."""
+        low, high = self._span(frame)
+        if slice_number <= low:
+            return 0
+        if slice_number > high:
+            return frame.height
         return int(frame.get_column(self.by[0]).search_sorted(slice_number, side="left"))

@@ -330,7 +330,7 @@ def chained(codes: pl.Series, starts: pl.Series, ends: pl.Series) -> Chain:
             (key + (ends - base)).alias("to"),
             pl.int_range(codes.len(), dtype=pl.Int64, eager=True).alias("place"),
         ]
-    ).sort("from")
+    ).sort("from", multithreaded=False)
     begins, running = frame.get_column("from"), frame.get_column("to").cum_max()
     apart = (begins > running.shift(1)).fill_null(True)
     last = apart.shift(-1, fill_value=True)
