@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,29 @@ def test_demo_leaves_results_late_rows_dead_letters_and_a_report(tmp_path: Path)
     assert alerts.filter(pl.col("op") == "upsert")["peak"].min() > 100  # type: ignore[operator]
     assert alerts.filter(pl.col("op") == "retract").height < 5
     assert pl.read_csv(tmp_path / "dead_letters.csv")["reason"].unique().to_list() == ["event time is too old"]
+
+
+FOLLOWED = """
+import eventide as et
+
+readings = et.read_csv({path!r}, schema={{"sensor": str, "at": et.Instant}}, follow=True)
+counts = readings.event_time("at", et.bounded("2s"), max_future=None).group_by("sensor").window(et.tumbling("5m"))
+pipeline = counts.agg(n=et.count()).write(et.write_csv({out!r})).write(et.console())
+"""
+
+
+def test_ctrl_c_closes_in_order_and_says_where_it_stood(tmp_path: Path) -> None:
+    readings, out = tmp_path / "r.csv", tmp_path / "out.csv"
+    readings.write_text("sensor,at\na,2026-01-01T00:00:00Z\nb,2026-01-01T00:06:00Z\n")
+    (tmp_path / "p.py").write_text(FOLLOWED.format(path=str(readings), out=str(out)))
+    command = [sys.executable, "-u", "-m", "eventide", "run", str(tmp_path / "p.py")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    while "2026-01-01 00:05:00" not in running.stdout.readline():  # the first window has come out
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    said, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "2 received = 2 on time" in said
+    assert "stopped at watermark 2026-01-01 00:05:58" in told
+    assert pl.read_csv(out)["sensor"].to_list() == ["a"]

@@ -5,9 +5,9 @@ Law: equal values have equal codes for the whole life of a run, restores include
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 import polars as pl
@@ -126,7 +126,8 @@ def ordinals(keys: pl.DataFrame) -> pl.Series | None:
     low, high = texts.min(), texts.max()
     if not isinstance(low, str) or not isinstance(high, str) or texts.str.contains("\0", literal=True).any():
         return None
-    rest = texts.str.slice(len(os.path.commonprefix([low, high]))).str.pad_end(8, "\0")
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
+    rest = texts.str.slice(shared).str.pad_end(8, "\0")
     if rest.str.len_bytes().max() != 8:
         return None
     return rest.cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64, endianness="big")
