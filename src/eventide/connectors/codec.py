@@ -12,7 +12,9 @@ from typing import Any
 from eventide.connectors.files.parquet import ParquetFiles
 from eventide.connectors.files.sinks import FileSink
 from eventide.connectors.files.source import TextFiles
-from eventide.connectors.formats.text import Csv, NdJson
+from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.ndjson import NdJson
+from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.order import ByArrival, Order, Ordered
 from eventide.connectors.replay import Replay
 from eventide.connectors.screen import Screen
@@ -35,11 +37,15 @@ def source_to(source: Source) -> Tree:
         case TextFiles():
             kind = "csv" if isinstance(source.format, Csv) else "ndjson"
             tree = _file(kind, source) | {"follow": source.follow, "one_log": source.one_log}
+            if source.compression != "by_name":
+                tree["compression"] = source.compression
+            if source.record_max_bytes != RECORD_MAX_BYTES:
+                tree["record_max_bytes"] = source.record_max_bytes
             if isinstance(source.format, Csv):
                 tree |= {"separator": source.format.separator, "quote": source.format.quote}
             return tree
         case ParquetFiles():
-            return _file("parquet", source)
+            return _file("parquet", source) | {"follow": source.follow, "one_log": source.one_log}
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -57,17 +63,15 @@ def source_from(tree: Mapping[str, Any]) -> Source:
     """A source of plain values."""
     schema = _schema_from(tree["schema"])
     kind, path, arrival, name = tree.get("kind"), tree["path"], tree.get("arrival"), tree.get("name", "")
+    follow, one_log = bool(tree.get("follow")), bool(tree.get("one_log"))
     made: Source
     match kind:
-        case "csv":
-            form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"'))
-            made = TextFiles(path, form, schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name)
-        case "ndjson":
-            made = TextFiles(
-                path, NdJson(schema), schema, arrival, bool(tree.get("follow")), bool(tree.get("one_log")), name
-            )
+        case "csv" | "ndjson":
+            form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"')) if kind == "csv" else NdJson(schema)
+            limits = tree.get("compression", "by_name"), int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
+            made = TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
         case "parquet":
-            made = ParquetFiles(path, schema, arrival, name)
+            made = ParquetFiles(path, schema, arrival, name, follow, one_log)
         case _:
             raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson or parquet")
     if "order" in tree:

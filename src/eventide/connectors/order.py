@@ -41,6 +41,22 @@ class Ordered:
     source: Source
     order: Order
 
+    def __post_init__(self) -> None:
+        if not self.source.bounded:
+            raise ValueError(
+                "order= puts a log in order once it was read whole, and this source never ends: leave it out"
+            )
+        if isinstance(self.order, ByArrival):
+            if getattr(self.source, "arrival", None) is None:
+                raise ValueError(
+                    "order=by_arrival() needs arrival times that stand in the rows: name their column with arrival="
+                )
+            if self.order.tie not in ("offset", "reversed", *self.source.columns):
+                raise ValueError(
+                    f"by_arrival(tie={self.order.tie!r}) is not a column: use offset, reversed or one of "
+                    f"{', '.join(self.source.columns)}"
+                )
+
     @property
     def name(self) -> str:
         return self.source.name
@@ -56,6 +72,10 @@ class Ordered:
     @property
     def bounded(self) -> bool:
         return True
+
+    @property
+    def arrival(self) -> str | None:
+        return getattr(self.source, "arrival", None)
 
     @property
     def schema(self) -> object:

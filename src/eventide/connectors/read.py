@@ -12,9 +12,12 @@ from typing import TypeAlias
 
 import polars as pl
 
+from eventide.connectors.files.content import Compression
 from eventide.connectors.files.parquet import ParquetFiles, schema_from, schema_of
 from eventide.connectors.files.source import TextFiles
-from eventide.connectors.formats.text import Csv, NdJson
+from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.ndjson import NdJson
+from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.memory.frame import FrameSource
 from eventide.connectors.memory.rows import Feed, Row, Rows
 from eventide.connectors.order import Order, Ordered
@@ -36,18 +39,30 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     one_log: bool = False,
     separator: str = ",",
     quote: str = '"',
+    compression: Compression = "by_name",
+    record_max_bytes: int = RECORD_MAX_BYTES,
     name: str = "",
 ) -> Stream:
     """A stream of CSV files with a header line.
 
-    `path` is a file, a folder, a pattern such as `"data/*.csv"`, a `.gz` or `.zst` file, or `"-"` for standard input.
-    Each file is a log of its own, unless `one_log` reads all in order of their names as one. `arrival` names the
-    column of arrival times; without it a row arrives when it is read. `order` is `"as_is"`, `"reversed"` or
-    `by_arrival(tie=)`. `follow` goes on reading as files grow and appear. Rows that break the schema go to
-    `dead_letters`.
+    `path` is a file, a folder, a pattern such as `"data/*.csv"`, or `"-"` for standard input. `compression` is
+    `"by_name"` (`.gz`, `.zst`), `"gzip"`, `"zstd"` or `"none"`. Each file is a log of its own, unless `one_log` reads
+    all in order of their names as one. `arrival` names the column of arrival times; without it a row arrives when it
+    is read. `order` is `"as_is"`, `"reversed"` or `by_arrival(tie=)`. `follow` goes on reading as files grow and
+    appear; a followed file that was cut shorter or replaced raises `SourceError`.
+
+    Rows that break the schema go to `dead_letters`, and so do records longer than `record_max_bytes` (16 MiB), what is
+    left of a truncated or corrupt compressed file, and records that are not CSV: a quoted value that is not closed
+    within the limit of a record, or that has text behind its closing quote, costs its line and not those behind it.
+
+    >>> read_csv("readings.csv", schema={"sensor": str, "dose": float}).plan.inputs[0].source.name
+    'readings.csv'
     """
     rules = as_schema(schema)
-    source = TextFiles(fspath(path), Csv(rules, separator, quote), rules, arrival, follow, one_log, name)
+    form = Csv(rules, separator, quote)
+    source = TextFiles(
+        fspath(path), form, rules, arrival, follow, one_log, name, compression, record_max_bytes
+    )  # fmt: skip
     return Stream.from_source(_ordered(source, order))
 
 
@@ -59,23 +74,43 @@ def read_ndjson(  # noqa: PLR0913
     order: Order = "as_is",
     follow: bool = False,
     one_log: bool = False,
+    compression: Compression = "by_name",
+    record_max_bytes: int = RECORD_MAX_BYTES,
     name: str = "",
 ) -> Stream:
     """A stream of files with a JSON object on each line. Nested values are named by `path=` in the schema's fields.
 
-    The other settings are those of `read_csv`.
+    The other settings are those of `read_csv`. A line goes to `dead_letters` when it is not a JSON object, has a key
+    twice in one object, nests deeper than 200 levels or is longer than `record_max_bytes`.
+
+    >>> read_ndjson("uplinks.ndjson", schema={"sensor": str, "celsius": float}).plan.inputs[0].source.name
+    'uplinks.ndjson'
     """
     rules = as_schema(schema)
-    source = TextFiles(fspath(path), NdJson(rules), rules, arrival, follow, one_log, name)
+    source = TextFiles(
+        fspath(path), NdJson(rules), rules, arrival, follow, one_log, name, compression, record_max_bytes
+    )  # fmt: skip
     return Stream.from_source(_ordered(source, order))
 
 
-def read_parquet(
-    path: Path, *, schema: SchemaLike | None = None, arrival: str | None = None, order: Order = "as_is", name: str = ""
+def read_parquet(  # noqa: PLR0913
+    path: Path,
+    *,
+    schema: SchemaLike | None = None,
+    arrival: str | None = None,
+    order: Order = "as_is",
+    follow: bool = False,
+    one_log: bool = False,
+    name: str = "",
 ) -> Stream:
-    """A stream of Parquet files. Without `schema` the first file's own is taken."""
+    """A stream of Parquet files. Without `schema` the first file's own is taken.
+
+    `one_log` reads all files in order of their names as one log. `follow` goes on reading as files appear in a folder;
+    each must be whole when it does (write it under a name with a dot in front, then rename it).
+    """
     rules = schema_of(fspath(path)) if schema is None else as_schema(schema)
-    return Stream.from_source(_ordered(ParquetFiles(fspath(path), rules, arrival, name), order))
+    source = ParquetFiles(fspath(path), rules, arrival, name, follow, one_log)
+    return Stream.from_source(_ordered(source, order))
 
 
 def from_frame(
@@ -113,7 +148,7 @@ def from_rows(
 
 
 def replay(stream: Stream, *, speed: float) -> Stream:
-    """The same stream paced by arrival time: `speed=60` plays an hour in a minute."""
+    """The same stream paced by arrival time: `speed=60` plays an hour in a minute, `math.inf` all at once."""
     inputs = tuple(Input(Replay(one.source, speed), one.steps) for one in stream.plan.inputs)
     return Stream(replaced(stream.plan, inputs=inputs))
 

@@ -5,12 +5,16 @@ Law: pacing changes when rows are handed out, never which or in what order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from eventide.flow import ARRIVAL, OFFSET, Batch, LogReader, LogSet, Position, ReadContext, Source, no_refused
+
+_FOREVER_US = 2**61
+_FROM = "replay_from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,9 @@ class Replay:
 
     def __post_init__(self) -> None:
         if not self.speed > 0:
-            raise ValueError(f"speed={self.speed} must be above zero: 60 plays an hour in a minute")
+            raise ValueError(
+                f"speed={self.speed} must be a number above zero: 60 plays an hour in a minute, math.inf all at once"
+            )
 
     @property
     def name(self) -> str:
@@ -41,7 +47,8 @@ class Replay:
         return self.source.bounded
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> ReplayLogs:
-        return ReplayLogs(self.source.open(context, positions), self.speed, context)
+        inner = {log: _inner(position) for log, position in positions.items()}
+        return ReplayLogs(self.source.open(context, inner), self.speed, context, positions)
 
 
 @dataclass
@@ -51,6 +58,7 @@ class ReplayLogs:
     inner: LogSet
     speed: float
     context: ReadContext
+    positions: Mapping[str, Position]
     first_arrival_us: int | None = None
     began_us: int = 0
 
@@ -59,13 +67,15 @@ class ReplayLogs:
         return self.inner.may_grow
 
     def discover(self) -> Sequence[LogReader]:
-        return [ReplayReader(reader, self) for reader in self.inner.discover()]
+        return [ReplayReader(reader, self, self.positions.get(reader.log, {})) for reader in self.inner.discover()]
 
     def due_us(self) -> int:
         """The latest arrival time whose turn has come."""
         assert self.first_arrival_us is not None
+        if math.isinf(self.speed):
+            return _FOREVER_US
         passed_us = self.context.clock.now_us() - self.began_us
-        return self.first_arrival_us + int(min(passed_us * self.speed, 2.0**61))
+        return self.first_arrival_us + int(min(passed_us * self.speed, _FOREVER_US))
 
     def close(self) -> None:
         self.inner.close()
@@ -74,11 +84,13 @@ class ReplayLogs:
 class ReplayReader:
     """Hands out the rows of a log when their time has come."""
 
-    def __init__(self, inner: LogReader, logs: ReplayLogs) -> None:
+    def __init__(self, inner: LogReader, logs: ReplayLogs, position: Position) -> None:
         self.log = inner.log
         self._inner = inner
         self._logs = logs
         self._waiting: Batch | None = None
+        self._before = inner.position()
+        self._next = int(position.get("offset") or 0) if _FROM in position else 0
 
     @property
     def finished(self) -> bool:
@@ -86,7 +98,7 @@ class ReplayReader:
 
     def read(self, rows_max: int) -> Batch | None:
         if self._waiting is None:
-            self._waiting = self._inner.read(rows_max)
+            self._waiting = self._drawn(rows_max)
             if self._waiting is None:
                 return None
         waiting = self._waiting
@@ -102,6 +114,19 @@ class ReplayReader:
         early = (arrivals > self._logs.due_us()).fill_null(False)
         ready = int(early.arg_max() or 0) if early.any() else arrivals.len()
         return self._split(waiting, min(ready, rows_max))
+
+    def _drawn(self, rows_max: int) -> Batch | None:
+        """The next batch, without what was handed out before the position that reading goes on from."""
+        while True:
+            self._before = self._inner.position()
+            batch = self._inner.read(rows_max)
+            if batch is None or not self._next:
+                return batch
+            left = pl.col(OFFSET) >= self._next
+            batch = replace(batch, rows=batch.rows.filter(left), refused=batch.refused.filter(left))
+            if batch.received:
+                self._next = 0
+                return batch
 
     def _split(self, waiting: Batch, ready: int) -> Batch | None:
         if ready >= waiting.rows.height:
@@ -120,8 +145,21 @@ class ReplayReader:
 
     def position(self) -> Position:
         if self._waiting is None:
-            return self._inner.position()
-        return {"offset": int(self._waiting.rows.get_column(OFFSET)[0])}
+            return self._inner.position() if not self._next else self._given()
+        waiting = (frame.get_column(OFFSET) for frame in (self._waiting.rows, self._waiting.refused) if frame.height)
+        return {**self._before, "offset": min(int(offsets[0]) for offsets in waiting), _FROM: self._before["offset"]}
+
+    def _given(self) -> Position:
+        before = self._inner.position()
+        return {**before, "offset": self._next, _FROM: before["offset"]}
 
     def close(self) -> None:
         self._inner.close()
+
+
+def _inner(position: Position) -> Position:
+    """The position of the source below: where the batch begins that was being handed out."""
+    if _FROM not in position:
+        return position
+    own = {name: value for name, value in position.items() if name != _FROM}
+    return {**own, "offset": position[_FROM]}

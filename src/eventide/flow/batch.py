@@ -50,11 +50,12 @@ def first_reason(reasons: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr:
 
 def rows_as_text(rows: pl.DataFrame) -> pl.Series:
     """Each row as JSON text, hidden columns left out; instants outside the years 1 to 9999 as their microseconds."""
-    shown = [_writable(name, dtype) for name, dtype in rows.schema.items() if not name.startswith("_")]
+    shown = [writable(name, dtype) for name, dtype in rows.schema.items() if not name.startswith("_")]
     return rows.select(pl.struct(shown).struct.json_encode().alias("raw")).to_series()
 
 
-def _writable(name: str, dtype: pl.DataType) -> pl.Expr:
+def writable(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column as JSON can hold it: instants as text, those outside the years 1 to 9999 as their microseconds."""
     if not isinstance(dtype, pl.Datetime):
         return pl.col(name)
     instant = pl.col(name).cast(INSTANT).cast(pl.Int64)

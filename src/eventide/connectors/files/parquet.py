@@ -5,30 +5,35 @@ Law: rows are read in slices, so memory does not grow with the file; types are b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from eventide.connectors.files.source import glob_root
-from eventide.connectors.formats.columns import conform, schema_columns
+from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
+from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
 from eventide.semantics.schema import Field, Schema
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetFiles:
-    """Parquet files, each a log. Without a schema, the first file's own is taken."""
+    """Parquet files, each a log or all as one. A followed folder gives files as they appear in it, each whole."""
 
     path: str
     schema: Schema
     arrival: str | None = None
     name: str = ""
-    bounded: bool = True
+    follow: bool = False
+    one_log: bool = False
 
     def __post_init__(self) -> None:
+        check_arrival(self.arrival, self.schema)
+        check_settings(follow=self.follow, one_log=self.one_log)
+        if self.follow and not stands_for_many(self.path):
+            raise ValueError("follow=True is for a folder or a pattern of Parquet files: one Parquet file cannot grow")
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).name)
 
@@ -38,35 +43,17 @@ class ParquetFiles:
 
     @property
     def single_log(self) -> bool:
-        return len(files_of(self.path)) <= 1
+        return self.one_log or not stands_for_many(self.path)
 
-    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> ParquetLogs:
-        return ParquetLogs(self, context, positions)
+    @property
+    def bounded(self) -> bool:
+        return not self.follow
 
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FileLogs:
+        return FileLogs(self, context, positions)
 
-@dataclass
-class ParquetLogs:
-    """The logs of a set of Parquet files."""
-
-    source: ParquetFiles
-    context: ReadContext
-    positions: Mapping[str, Position]
-    given: list[LogReader] = field(default_factory=list)
-    may_grow: bool = False
-
-    def discover(self) -> Sequence[LogReader]:
-        if self.given:
-            return []
-        paths = files_of(self.source.path)
-        root = Path(glob_root(self.source.path))
-        for path in paths:
-            log = self.source.name if len(paths) == 1 else str(path.relative_to(root))
-            self.given.append(ParquetReader(self.source, path, log, self.context, self.positions.get(log, {})))
-        return self.given
-
-    def close(self) -> None:
-        for reader in self.given:
-            reader.close()
+    def reader(self, path: Path, log: str, context: ReadContext, position: Position) -> ParquetReader:
+        return ParquetReader(self, path, log, context, position)
 
 
 class ParquetReader:
@@ -77,15 +64,20 @@ class ParquetReader:
         self._source = source
         self._context = context
         self._offset = int(position.get("offset") or 0)
-        paths = [rule.path or name for name, rule in source.schema.fields]
-        named = {rule.path: name for name, rule in source.schema.fields if rule.path}
         try:
-            self._scan = pl.scan_parquet(path)
+            self._scan = pl.scan_parquet(path, glob=False)
             self._rows = int(self._scan.select(pl.len()).collect().item())
+            there = self._scan.collect_schema().names()
         except (OSError, pl.exceptions.PolarsError) as fault:
             raise SourceError(f"cannot read {path}: {fault}. Is it a Parquet file?") from None
-        present = [name for name in paths if name in self._scan.collect_schema().names()]
-        self._scan = self._scan.select(present).rename({old: new for old, new in named.items() if old in present})
+        if self._offset > self._rows:
+            raise SourceError(
+                f"{path} has {self._rows:,} rows and reading was to go on at {self._offset:,}: it was replaced"
+            )
+        wanted = {name: rule.path or name for name, rule in source.schema.fields}
+        made = [pl.col(path).alias(name) for name, path in wanted.items() if path in there]
+        others = [name for name in there if name not in wanted.values() and name not in wanted]
+        self._scan = self._scan.select(*made, *(others if source.schema.unknown != "drop" else ()))
 
     @property
     def finished(self) -> bool:
@@ -98,25 +90,13 @@ class ParquetReader:
         offsets = pl.int_range(self._offset, self._offset + raw.height, dtype=pl.Int64).alias(OFFSET)
         now = pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
         self._offset += raw.height
-        rows, refused = conform(raw.with_columns(offsets, now), self._source.schema)
-        if self._source.arrival is not None:
-            rows = rows.with_columns(pl.col(self._source.arrival).alias(ARRIVAL))
-        return Batch(self.log, rows, refused)
+        return Batch(self.log, *conform(raw.with_columns(offsets, now), self._source.schema, self._source.arrival))
 
     def position(self) -> Position:
         return {"offset": self._offset}
 
     def close(self) -> None:
         self._offset = self._rows
-
-
-def files_of(path: str) -> list[Path]:
-    """The files that a path, folder or pattern stands for, in order of their names."""
-    from glob import glob, has_magic
-
-    if Path(path).is_dir():
-        return sorted(Path(path).glob("*.parquet"))
-    return sorted(map(Path, glob(path, recursive=True))) if has_magic(path) else [Path(path)]
 
 
 def schema_of(path: str) -> Schema:

@@ -1,30 +1,29 @@
-"""Files as a source: one path or many, plain or compressed, read to their end or followed while they grow.
+"""Text files as a source: one path or many, plain or compressed, read to their end or followed while they grow.
 
-Law: bytes are read in blocks of whole records, so memory does not grow with the file; a position is a byte and an
-offset.
+Law: bytes are read in blocks of whole records, so memory does not grow with the file nor with a line of it; a position is
+a byte and an offset; where reads were cut shows nowhere.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from glob import glob, has_magic
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
-from eventide.connectors.formats.columns import conform, schema_columns
-from eventide.connectors.formats.text import TextFormat
+from eventide.connectors.files.content import Compression, check_compression, open_content
+from eventide.connectors.files.logs import FileLogs, check_settings, stands_for_many
+from eventide.connectors.files.window import Window
+from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
+from eventide.connectors.formats.text import NUMBER, RAW_MAX, RECORD_MAX_BYTES, Bad, Block, TextFormat, too_long
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, LogReader, Position, ReadContext
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, Position, ReadContext
 from eventide.semantics.schema import Schema
 
-_BYTES_A_ROW = 96
-_BLOCK_LEAST = 64 * 1024
+_BYTES_A_ROW = 64
+_BLOCK_BYTES_LEAST = 64 * 1024
+_BLOCK_BYTES_MOST = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,15 @@ class TextFiles:
     follow: bool = False
     one_log: bool = False
     name: str = ""
+    compression: Compression = "by_name"
+    record_max_bytes: int = RECORD_MAX_BYTES
 
     def __post_init__(self) -> None:
-        if self.arrival is not None and self.arrival not in self.schema.names:
-            raise ValueError(f"arrival={self.arrival!r} is not a column of the schema: add it, or leave arrival= out")
+        check_arrival(self.arrival, self.schema)
+        check_settings(follow=self.follow, one_log=self.one_log)
+        check_compression(self.compression)
+        if self.record_max_bytes < 1:
+            raise ValueError(f"record_max_bytes={self.record_max_bytes} must be at least 1: it is the longest record")
         if not self.name:
             object.__setattr__(self, "name", "stdin" if self.path == "-" else Path(self.path).name)
 
@@ -50,13 +54,8 @@ class TextFiles:
         return schema_columns(self.schema)
 
     @property
-    def many(self) -> bool:
-        """True when the path may stand for several files."""
-        return has_magic(self.path) or Path(self.path).is_dir()
-
-    @property
     def single_log(self) -> bool:
-        return self.one_log or not self.many
+        return self.one_log or not stands_for_many(self.path)
 
     @property
     def bounded(self) -> bool:
@@ -65,67 +64,8 @@ class TextFiles:
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FileLogs:
         return FileLogs(self, context, positions)
 
-    def files(self) -> list[Path]:
-        """The files there are now, in order of their names."""
-        if not self.many:
-            return [Path(self.path)]
-        pattern = str(Path(self.path) / "*") if Path(self.path).is_dir() else self.path
-        return sorted(Path(found) for found in glob(pattern, recursive=True) if Path(found).is_file())
-
-
-@dataclass
-class FileLogs:
-    """The logs of a set of files."""
-
-    source: TextFiles
-    context: ReadContext
-    positions: Mapping[str, Position]
-    given: dict[Path, LogReader] = field(default_factory=dict)
-
-    @property
-    def may_grow(self) -> bool:
-        return self.source.follow and self.source.many
-
-    def discover(self) -> Sequence[LogReader]:
-        new = [path for path in self.source.files() if path not in self.given]
-        if not self.given and not new and not self.source.follow:
-            raise SourceError(f"no file matches {self.source.path!r}: check the path")
-        if self.source.one_log and self.source.many:
-            return self._as_one(new)
-        made = [
-            TextReader(self.source, path, self._log(path), self.context, self.positions.get(self._log(path), {}))
-            for path in new
-        ]
-        self.given.update(zip(new, made, strict=True))
-        return made
-
-    def _as_one(self, new: list[Path]) -> Sequence[LogReader]:
-        if self.given:
-            return []
-        parts = [TextReader(self.source, path, self.source.name, self.context, {}) for path in new]
-        chained = ChainedReader(self.source.name, parts, self.positions.get(self.source.name, {}))
-        self.given.update((path, chained) for path in new)
-        return [chained]
-
-    def _log(self, path: Path) -> str:
-        if not self.source.many:
-            return self.source.name
-        root = Path(self.source.path) if Path(self.source.path).is_dir() else Path(glob_root(self.source.path))
-        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-    def close(self) -> None:
-        for reader in self.given.values():
-            reader.close()
-
-
-def glob_root(pattern: str) -> str:
-    """The folder in front of the first part with a wildcard."""
-    parts = []
-    for part in Path(pattern).parts:
-        if has_magic(part):
-            break
-        parts.append(part)
-    return str(Path(*parts)) if parts else "."
+    def reader(self, path: Path, log: str, context: ReadContext, position: Position) -> TextReader:
+        return TextReader(self, path, log, context, position)
 
 
 class TextReader:
@@ -137,161 +77,175 @@ class TextReader:
         self._context = context
         self._path = path
         self._offset = int(position.get("offset") or 0)
-        self._byte = int(position.get("byte") or 0)
-        self._rest = b""
-        self._ended = False
-        self._file = _opened(path)
-        self._format = self._after_header()
+        self._over = bool(position.get("over"))
+        self._resume: Position | None = position if int(position.get("byte") or 0) else None
+        self._bytes_a_row = float(_BYTES_A_ROW)
+        self._format: TextFormat | None = None if source.format.has_header else source.format
+        self._content = open_content(str(path), source.compression, follow=source.follow, arrived=context.wake)
+        self._window = Window(self._content)
+        try:
+            self._is_ready()
+        except SourceError:
+            self.close()
+            raise
 
     @property
     def finished(self) -> bool:
-        return self._ended and not self._rest and not self._source.follow
-
-    def _after_header(self) -> TextFormat:
-        made, consumed = self._source.format, 0
-        if made.has_header:
-            line = self._file.readline()
-            try:
-                made = made.with_header(line) if line else made
-            except SourceError as fault:
-                self.close()
-                raise SourceError(f"{self._path}: {fault}") from None
-            if not line:
-                self._ended = not self._source.follow
-            consumed = len(line)
-            self._byte = max(self._byte, consumed)
-        if self._byte > consumed:
-            self._file.seek(self._byte) if self._file.seekable() else self._file.read(self._byte - consumed)
-        return made
+        return self._over
 
     def read(self, rows_max: int) -> Batch | None:
-        data = self._records(rows_max)
-        if not data:
+        if self._over:
             return None
-        block = self._format.parse(data)
-        self._byte += len(data)
-        start, self._offset = self._offset, self._offset + block.lines
-        arrived = pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
-        raw = block.rows.with_columns((block.numbers + start).alias(OFFSET), arrived)
-        rows, refused = conform(raw, self._source.schema)
-        if self._source.arrival is not None:
-            rows = rows.with_columns(pl.col(self._source.arrival).alias(ARRIVAL))
-        if block.bad:
-            refused = pl.concat([refused, self._bad(block.bad, start)]).sort(OFFSET)
-        return Batch(self.log, rows, refused)
+        try:
+            return self._next(rows_max) if self._is_ready() else self._end()
+        except OSError as fault:
+            raise SourceError(f"cannot read {self._path}: {fault.strerror or fault}") from None
 
-    def _records(self, rows_max: int) -> bytes:
-        """The bytes of the next complete records, about `rows_max` of them."""
-        wanted = max(rows_max * _BYTES_A_ROW, _BLOCK_LEAST if rows_max > 512 else 1)
+    def _is_ready(self) -> bool:
+        """True once the header was read and the position to go on from was found."""
+        if self._format is None and not self._header():
+            return False
+        if self._resume is not None:
+            byte, mark = int(self._resume.get("byte") or 0), self._resume.get("mark")
+            marked = self._window.go_to(max(byte, self._window.byte))
+            self._window.fill(marked)
+            if self._window.size < marked and not self._window.ended:
+                return False
+            self._window.take(min(marked, self._window.size))
+            if self._window.byte < byte or (mark is not None and self._window.mark != mark):
+                raise SourceError(f"{self._path} is not the file that was read up to byte {byte:,}: it was replaced")
+            self._resume = None
+        return True
+
+    def _header(self) -> bool:
+        window = self._window
+        while not window.has_line_behind(0) and window.fill(window.size + _BLOCK_BYTES_LEAST):
+            if window.size > self._source.record_max_bytes:
+                raise SourceError(f"{self._path}: the header is {too_long(self._source.record_max_bytes)}")
+        line = window.begin()
+        if line:
+            try:
+                self._format = self._source.format.with_header(line)
+            except SourceError as fault:
+                raise SourceError(f"{self._path}: {fault}") from None
+        return bool(line)
+
+    def _next(self, rows_max: int) -> Batch | None:
+        """The records of the next whole lines that have any."""
+        window, limit = self._window, self._source.record_max_bytes
+        if window.in_long_line:
+            return self._long_line()
+        lines, size = rows_max, self._block_bytes(rows_max)
         while True:
-            if len(self._rest) < wanted and not self._ended:
-                self._fill(wanted - len(self._rest))
-            end = self._format.cut(self._rest[: max(wanted, _BLOCK_LEAST)] if len(self._rest) > wanted else self._rest)
-            if end or self._ended:
-                break
-            if not self._fill(max(len(self._rest), wanted)):
-                break
-        if not end and (self._source.follow or not self._ended):
-            return b""
-        return self._taken(end or len(self._rest), rows_max)
+            window.fill(size)
+            data = window.lines(size, lines)
+            if data:
+                block = self._parse(data)
+                if block.consumed:
+                    block = self._no_more(block, data, rows_max)
+                    window.take(block.consumed)
+                    if block.records:
+                        return self._batch(block)
+                    continue
+            elif window.ended:
+                return self._end()
+            elif window.size > limit + 1:
+                return self._long_line()
+            if window.size < size and self._covers(data):
+                return None
+            lines, size = lines * 2, max(size, window.size) * 2
 
-    def _taken(self, end: int, rows_max: int) -> bytes:
-        data = self._rest[:end]
-        if data.count(b"\n") > rows_max:
-            place = 0
-            for _ in range(rows_max):
-                place = data.find(b"\n", place) + 1
-            while self._format.cut(data[:place]) != place:
-                place = data.find(b"\n", place) + 1
-            data = data[:place]
-        self._rest = self._rest[len(data) :]
-        return data
+    def _block_bytes(self, rows: int) -> int:
+        return min(max(int(rows * self._bytes_a_row * 1.05), _BLOCK_BYTES_LEAST), _BLOCK_BYTES_MOST)
 
-    def _fill(self, size: int) -> bool:
-        more = self._file.read(size)
-        self._rest += more
-        if not more and not self._source.follow:
-            self._ended = True
-        return bool(more)
+    def _parse(self, data: bytes) -> Block:
+        assert self._format is not None
+        limit, window = self._source.record_max_bytes, self._window
+        never_whole = window.ended or window.size > limit + 1
+        return self._format.parse(data, limit, last=never_whole and self._covers(data))
 
-    def _bad(self, bad: Sequence[tuple[int, str, str]], start: int) -> pl.DataFrame:
-        now_us = self._context.clock.now_us()
+    def _covers(self, data: bytes) -> bool:
+        """True when no line that may be read stands behind `data` in the window."""
+        if self._window.ended and self._content.fault is None:
+            return len(data) == self._window.size
+        return not self._window.has_line_behind(len(data))
+
+    def _no_more(self, block: Block, data: bytes, records: int) -> Block:
+        """The first of the records where there are more than asked for, as behind a record of many lines."""
+        low, high = 0, data.count(b"\n") + 1
+        while block.records > records:
+            middle = (low + high) // 2
+            tried = self._parse(self._window.lines(len(data), middle))
+            low, high, block = (low, middle, tried) if tried.records else (middle, high, block)
+        return block
+
+    def _long_line(self) -> Batch | None:
+        text = self._window.pass_long_line()
+        return None if text is None else self._letter(too_long(self._source.record_max_bytes), text)
+
+    def _end(self) -> Batch | None:
+        """The end of the content: nothing, or why it came too early."""
+        if not self._window.ended:
+            return None
+        self._over = True
+        if self._content.fault is None:
+            return None
+        text = self._window.text()
+        self._window.take(self._window.size)
+        return self._letter(self._content.fault, text)
+
+    def _letter(self, reason: str, raw: str) -> Batch:
+        self._offset += 1
+        return Batch(self.log, self._no_rows(), self._refused([Bad(self._offset - 1, reason, raw)], 0))
+
+    def _batch(self, block: Block) -> Batch:
+        start, self._offset = self._offset, self._offset + block.records
+        self._bytes_a_row = block.consumed / block.records
+        rows, refused = [], []
+        for part in block.parts:
+            good, bad = self._conform(part, start)
+            if bad.height and block.slowly is not None:
+                # refused by what was read at once: judged again as it stands, so that reasons show it as it is written
+                rows.append(good)
+                good, bad = self._conform(block.slowly(bad.get_column(OFFSET) - start), start)
+            if bad.height:
+                texts = block.texts(bad.get_column(OFFSET) - start).str.slice(0, RAW_MAX)
+                refused.append(bad.with_columns(texts.alias("raw")))
+            rows.append(good)
+        if block.bad:
+            refused.append(self._refused(block.bad, start))
+        return Batch(self.log, _in_order(rows, self._no_rows()), _in_order(refused, self._refused([], 0)))
+
+    def _conform(self, part: pl.DataFrame, start: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        arrived = pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
+        raw = part.with_columns((pl.col(NUMBER) + start).alias(OFFSET), arrived).drop(NUMBER)
+        return conform(raw, self._source.schema, self._source.arrival)
+
+    def _no_rows(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**self._source.columns, OFFSET: pl.Int64(), ARRIVAL: INSTANT})
+
+    def _refused(self, bad: Sequence[Bad], start: int) -> pl.DataFrame:
+        arrived_us = None if self._source.arrival is not None else self._context.clock.now_us()
         columns = {
-            OFFSET: [start + number for number, _, _ in bad],
-            ARRIVAL: pl.Series([now_us] * len(bad), dtype=pl.Int64).cast(INSTANT),
-            "reason": [reason for _, reason, _ in bad],
+            OFFSET: [start + one.number for one in bad],
+            ARRIVAL: pl.Series([arrived_us] * len(bad), dtype=pl.Int64).cast(INSTANT),
+            "reason": [one.reason for one in bad],
             "field": [None] * len(bad),
-            "raw": [text for _, _, text in bad],
+            "raw": [one.raw for one in bad],
         }
         return pl.DataFrame(columns, schema=REFUSED_SCHEMA)
 
     def position(self) -> Position:
-        return {"offset": self._offset, "byte": self._byte}
+        if self._resume is not None:
+            return self._resume
+        where = {"offset": self._offset, "byte": self._window.byte, "mark": self._window.mark}
+        return where | ({"over": 1} if self._over else {})
 
     def close(self) -> None:
-        if self._file is not sys.stdin.buffer:
-            self._file.close()
+        self._content.close()
 
 
-class ChainedReader:
-    """Several files read one after the other as one log."""
-
-    def __init__(self, log: str, parts: Sequence[TextReader], position: Position) -> None:
-        self.log = log
-        self._parts = list(parts)
-        self._offset = 0
-        self._skip = int(position.get("offset") or 0)
-
-    @property
-    def finished(self) -> bool:
-        return all(part.finished for part in self._parts)
-
-    def read(self, rows_max: int) -> Batch | None:
-        for part in self._parts:
-            if part.finished:
-                continue
-            base = self._offset - int(part.position()["offset"] or 0)
-            batch = part.read(rows_max)
-            if batch is None:
-                continue
-            moved = replace(
-                batch,
-                rows=batch.rows.with_columns(pl.col(OFFSET) + base),
-                refused=batch.refused.with_columns(pl.col(OFFSET) + base),
-            )
-            self._offset = base + int(part.position()["offset"] or 0)
-            if self._offset <= self._skip:
-                continue
-            behind = pl.col(OFFSET) >= self._skip
-            return replace(moved, rows=moved.rows.filter(behind), refused=moved.refused.filter(behind))
-        return None
-
-    def position(self) -> Position:
-        return {"offset": max(self._offset, self._skip)}
-
-    def close(self) -> None:
-        for part in self._parts:
-            part.close()
-
-
-def _opened(path: Path) -> BinaryIO:
-    if str(path) == "-":
-        return sys.stdin.buffer
-    try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rb")  # type: ignore[return-value] # it reads like a file
-        if path.suffix in (".zst", ".zstd"):
-            return _zstd(path)
-        return path.open("rb")
-    except OSError as fault:
-        raise SourceError(
-            f"cannot open {path}: {fault.strerror or fault}. Check the path and its permissions"
-        ) from None
-
-
-def _zstd(path: Path) -> BinaryIO:
-    try:
-        import zstandard
-    except ImportError:
-        raise SourceError(f'{path} is compressed with zstd: install "eventide[zstd]"') from None
-    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb")))
+def _in_order(frames: Sequence[pl.DataFrame], empty: pl.DataFrame) -> pl.DataFrame:
+    if len(frames) > 1:
+        return pl.concat(frames).sort(OFFSET)
+    return frames[0] if frames else empty

@@ -4,6 +4,7 @@ Law: a schema is a value; the readers of every format apply the same one in the 
 """
 
 from eventide.semantics.schema.fields import (
+    UNKNOWN_FIELDS,
     DataType,
     Field,
     FieldLike,
@@ -16,4 +17,16 @@ from eventide.semantics.schema.fields import (
     schema,
 )
 
-__all__ = ["DataType", "Field", "FieldLike", "Schema", "SchemaLike", "Unit", "Unknown", "as_schema", "field", "schema"]
+__all__ = [
+    "UNKNOWN_FIELDS",
+    "DataType",
+    "Field",
+    "FieldLike",
+    "Schema",
+    "SchemaLike",
+    "Unit",
+    "Unknown",
+    "as_schema",
+    "field",
+    "schema",
+]

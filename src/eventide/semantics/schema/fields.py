@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventide.instants import Instant
@@ -19,6 +19,9 @@ DataType = Literal["string", "integer", "float", "boolean", "instant", "list", "
 
 Unit = Literal["s", "ms", "us", "ns"]
 Unknown = Literal["drop", "keep", "refuse"]
+
+UNKNOWN_FIELDS: Final = "unknown"
+"""The column of a schema with `unknown="keep"` that holds what the schema does not name."""
 
 _FACE_TYPES: Mapping[object, DataType] = {
     str: "string",
@@ -37,7 +40,8 @@ class Field:
 
     `path` says where in a nested row the value stands (`"rxInfo[0].time"`, `"decoded.payload.temperature"`); without
     it, under the column's own name. `minimum` and `maximum` are inclusive. `pattern` is a regular expression that the
-    whole text must match. `thousands` is a separator taken out of numbers ("1,347"). `formats` are strptime patterns
+    whole text must match. `thousands` is a separator taken out of numbers ("1,347"; it must group them in
+    threes). `formats` are strptime patterns
     tried in turn for instants in text (without one: ISO 8601); `unit` is the unit of instants given as numbers;
     `timezone` is where texts without an offset were written.
     """
@@ -87,7 +91,8 @@ FieldLike: TypeAlias = Field | type
 class Schema:
     """The columns of an event, in order, and what happens to columns that are not named here.
 
-    `unknown="drop"` leaves other columns out, `"keep"` keeps them as text, `"refuse"` sends the row to dead letters.
+    `unknown="drop"` leaves other columns out, `"keep"` keeps them as one JSON object in a text column `unknown` (null
+    where there are none), `"refuse"` sends the row to dead letters. A field on the way of a path is not unknown.
     `bad_share_max` stops the run once more than that share of the rows read was refused (looked at from the 1,000th
     row on); None never stops.
     """
@@ -106,6 +111,8 @@ class Schema:
                 )
         if self.unknown not in get_args(Unknown):
             raise ValueError(f"unknown={self.unknown!r} is not a choice: use drop, keep or refuse")
+        if self.unknown == "keep" and UNKNOWN_FIELDS in self.names:
+            raise ValueError(f'unknown="keep" makes a column {UNKNOWN_FIELDS!r}: name yours otherwise, with path=')
         if self.bad_share_max is not None and not 0 <= self.bad_share_max < 1:
             raise ValueError(
                 f"bad_share_max={self.bad_share_max} must lie in [0, 1): 0.01 stops at one bad row in a hundred"
