@@ -156,7 +156,7 @@ class TextReader:
             lines, size = lines * 2, max(size, window.size) * 2
 
     def _block_bytes(self, rows: int) -> int:
-        return min(max(int(rows * self._bytes_a_row * 1.05), _BLOCK_BYTES_LEAST), _BLOCK_BYTES_MOST)
+        return min(max(int(rows * self._bytes_a_row * 0.98), _BLOCK_BYTES_LEAST), _BLOCK_BYTES_MOST)
 
     def _parse(self, data: bytes) -> Block:
         assert self._format is not None

@@ -24,6 +24,7 @@ from eventide.connectors.formats.text import (
     Block,
     Lines,
     lines_of,
+    matching,
     nth_line_end,
 )
 from eventide.errors import SourceError
@@ -84,7 +85,7 @@ class Csv:
         more, q, s = len(self.header) - 1, re.escape(self.quote), re.escape(self.separator)
         if quoted:
             value = f"(?:{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}|[^{q}{s}]*)"
-            good = texts.str.contains(f"^{value}(?:{s}{value}){{{more}}}$")
+            good = matching(texts, f"^{value}(?:{s}{value}){{{more}}}$")
         else:
             good = texts.str.count_matches(self.separator, literal=True) == more
         return good if more else good & (texts != "")

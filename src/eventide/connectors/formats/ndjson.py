@@ -13,7 +13,7 @@ import polars as pl
 
 from eventide.connectors.formats.json_record import Path, as_text, decoded, path_of, value_at, written
 from eventide.connectors.formats.shape import Shape, Wanted, shape_of, wanted_of
-from eventide.connectors.formats.text import NUMBER, RAW_MAX, UNKNOWN, Bad, Block, Lines, lines_of, too_long
+from eventide.connectors.formats.text import NUMBER, RAW_MAX, UNKNOWN, Bad, Block, Lines, lines_of, matching, too_long
 from eventide.semantics.schema import Schema
 
 _SHAPES_MOST = 16
@@ -84,7 +84,7 @@ class NdJson:
             shape = self._shape(texts[left[0]])
             some = texts.gather(left)
             matches = None if shape is None else _matches(some, shape)
-            if shape is None or matches is None or not matches[0]:
+            if shape is None or matches is None:
                 apart.append(left[0])
                 left = left.slice(1)
                 continue
@@ -135,6 +135,7 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _matches(texts: pl.Series, shape: Shape) -> pl.Series | None:
     try:
-        return texts.str.contains(shape.pattern)
+        # a record may not even have the shape that was taken from it: minus zero, for one
+        return matching(texts, shape.pattern) if texts.head(1).str.contains(shape.pattern).item() else None
     except pl.exceptions.PolarsError:  # a pattern larger than Polars takes
         return None

@@ -22,7 +22,8 @@ _TEXT = r'"[^"\\\x00-\x1f]*"'
 _WHOLE = r"(?:0|-?[1-9][0-9]{0,17})"
 _DECIMAL = r"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20})"
 _TRUTH = "(?:true|false)"
-_ANY = rf"(?:{_TEXT}|{_WHOLE}|{_DECIMAL}|{_TRUTH}|null)"
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?"
+_ANY = rf"(?:{_TEXT}|{_NUMBER}|{_TRUTH}|null)"
 
 
 @dataclass(slots=True)

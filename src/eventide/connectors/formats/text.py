@@ -26,6 +26,7 @@ UNKNOWN = "_unknown"
 """Column of a part: the record's fields that the schema does not name, as a JSON object; null where there are none."""
 
 _MARKS = bytes(range(1, 9)) + bytes(range(14, 32))
+_WORTH_A_CORE = 4_096
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -115,6 +116,17 @@ def _broken_lines(data: bytes) -> Lines:
             except UnicodeDecodeError:
                 broken.add(number)
     return Lines(pl.Series("line", _split(data.decode("utf-8", "replace")), dtype=pl.String), frozenset(broken))
+
+
+def matching(texts: pl.Series, pattern: str) -> pl.Series:
+    """Which texts match, looked for on all cores. Raises `PolarsError` when the pattern is more than Polars takes."""
+    cores = pl.thread_pool_size()
+    size = texts.len() // cores
+    if size < _WORTH_A_CORE:
+        return texts.str.contains(pattern)
+    pieces = [pl.lit(texts.slice(n * size, size)).str.contains(pattern).alias(str(n)) for n in range(cores)]
+    found = pl.select(pieces).get_columns()
+    return pl.concat([*(one.alias("line") for one in found), texts.slice(cores * size).str.contains(pattern)])
 
 
 def nth_line_end(data: bytes, count: int, start: int = 0, end: int | None = None) -> int:
