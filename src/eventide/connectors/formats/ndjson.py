@@ -50,7 +50,7 @@ class NdJson:
         matches = None if shape is None else _matches(lines.texts, shape)
         if shape is None or matches is None or not matches.all():
             return None
-        frame = shape.read(data, self.paths)
+        frame = shape.read(data, lines.texts, self.paths)
         if frame is None or frame.height != lines.texts.len():
             return None
         return self._block([_numbered(frame)], [], lines.texts, len(data))
@@ -89,7 +89,7 @@ class NdJson:
                 left = left.slice(1)
                 continue
             taken = some.filter(matches)
-            frame = shape.read("\n".join(taken.to_list()).encode(), self.paths)
+            frame = shape.read(None, taken, self.paths)
             numbers = left.filter(matches)
             if frame is None or frame.height != numbers.len():
                 apart += numbers.to_list()

@@ -118,15 +118,21 @@ def _broken_lines(data: bytes) -> Lines:
     return Lines(pl.Series("line", _split(data.decode("utf-8", "replace")), dtype=pl.String), frozenset(broken))
 
 
-def matching(texts: pl.Series, pattern: str) -> pl.Series:
-    """Which texts match, looked for on all cores. Raises `PolarsError` when the pattern is more than Polars takes."""
+def on_all_cores(texts: pl.Series, of: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
+    """An expression over texts, piece by piece on all cores. Raises `PolarsError` when Polars will not have it."""
     cores = pl.thread_pool_size()
     size = texts.len() // cores
     if size < _WORTH_A_CORE:
-        return texts.str.contains(pattern)
-    pieces = [pl.lit(texts.slice(n * size, size)).str.contains(pattern).alias(str(n)) for n in range(cores)]
-    found = pl.select(pieces).get_columns()
-    return pl.concat([*(one.alias("line") for one in found), texts.slice(cores * size).str.contains(pattern)])
+        return pl.select(of(pl.lit(texts))).to_series()
+    pieces = [texts.slice(n * size, size) for n in range(cores)]
+    found = pl.select(of(pl.lit(piece)).alias(str(n)) for n, piece in enumerate(pieces)).get_columns()
+    rest = pl.select(of(pl.lit(texts.slice(cores * size)))).to_series()
+    return pl.concat([one.alias(rest.name) for one in (*found, rest) if one.len()])
+
+
+def matching(texts: pl.Series, pattern: str) -> pl.Series:
+    """Which texts match."""
+    return on_all_cores(texts, lambda text: text.str.contains(pattern))
 
 
 def nth_line_end(data: bytes, count: int, start: int = 0, end: int | None = None) -> int:
