@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from eventide.connectors.formats.columns import conform, schema_columns
+from eventide.connectors.formats.columns import check_arrival, schema_columns
+from eventide.connectors.memory.entries import Entries, size_of, taken
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
+from eventide.flow import Batch, LogReader, Position, ReadContext
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
 Row = Mapping[str, object]
@@ -36,7 +37,8 @@ class Feed:
         self.schema: Schema = as_schema(schema)
         self.name = name
         self.arrival = arrival
-        self._items: deque[pl.DataFrame | Row] = deque()
+        check_arrival(arrival, self.schema)
+        self._items: deque[object] = deque()
         self._closed = False
         self._fault: BaseException | None = None
         self._room = threading.Condition()
@@ -49,7 +51,7 @@ class Feed:
 
     def send(self, rows: Row | Sequence[Row] | pl.DataFrame) -> None:
         """Send a row, several rows or a frame. Waits while 100,000 sent items are not yet read."""
-        items = rows if isinstance(rows, Sequence) else [rows]
+        items = rows if isinstance(rows, Sequence) and not isinstance(rows, str | bytes) else [rows]
         with self._room:
             for item in items:
                 self._room.wait_for(lambda: len(self._items) < _QUEUED_MOST or self._closed)
@@ -71,12 +73,12 @@ class Feed:
         self._wake = context.wake
         return FeedLogs([FeedReader(self, context)])
 
-    def take(self, most: int) -> list[pl.DataFrame | Row]:
-        """The next items, at most so many."""
+    def take(self, most: int) -> list[object]:
+        """The next items, with at most so many rows in them."""
         with self._room:
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            found = taken(self._items, most)
             self._room.notify_all()
-        return taken
+        return found
 
     @property
     def ended(self) -> bool:
@@ -92,7 +94,7 @@ class FeedReader:
     def __init__(self, feed: Feed, context: ReadContext) -> None:
         self.log = feed.name
         self._feed = feed
-        self._context = context
+        self._entries = Entries(feed.schema, feed.arrival, context)
         self._offset = 0
 
     @property
@@ -103,12 +105,9 @@ class FeedReader:
         items = self._feed.take(rows_max)
         if not items:
             return None
-        return batch_of(self.log, _frames(items), self._feed.schema, self._feed.arrival, self._place)
-
-    def _place(self, frame: pl.DataFrame) -> pl.DataFrame:
-        offsets = pl.int_range(self._offset, self._offset + frame.height, dtype=pl.Int64).alias(OFFSET)
-        self._offset += frame.height
-        return frame.with_columns(offsets, pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL))
+        batch = self._entries.batch(self.log, items, self._offset)
+        self._offset += batch.received
+        return batch
 
     def position(self) -> Position:
         return {"offset": self._offset}
@@ -142,6 +141,9 @@ class Rows:
     name: str = "rows"
     single_log: bool = True
 
+    def __post_init__(self) -> None:
+        check_arrival(self.arrival, self.schema)
+
     @property
     def columns(self) -> Mapping[str, pl.DataType]:
         return schema_columns(self.schema)
@@ -165,31 +167,29 @@ class ListReader:
 
     def __init__(self, source: Rows, context: ReadContext, start: int) -> None:
         self.log = source.name
-        self._source = source
-        self._context = context
-        self._frame = _joined(list(source.items), source.schema)
-        self._next = start
+        self._items: deque[object] = deque(source.items)
+        self._entries = Entries(source.schema, source.arrival, context)
+        self._next = 0
+        while self._items and self._next < start:
+            self._next += sum(map(size_of, taken(self._items, start - self._next)))
 
     @property
     def finished(self) -> bool:
-        return self._next >= self._frame.height
+        return not self._items
 
     def read(self, rows_max: int) -> Batch | None:
-        if self.finished:
+        items = taken(self._items, rows_max)
+        if not items:
             return None
-        part = self._frame.slice(self._next, rows_max)
-        return batch_of(self.log, [part], self._source.schema, self._source.arrival, self._place)
-
-    def _place(self, frame: pl.DataFrame) -> pl.DataFrame:
-        offsets = pl.int_range(self._next, self._next + frame.height, dtype=pl.Int64).alias(OFFSET)
-        self._next += frame.height
-        return frame.with_columns(offsets, pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL))
+        batch = self._entries.batch(self.log, items, self._next)
+        self._next += batch.received
+        return batch
 
     def position(self) -> Position:
         return {"offset": self._next}
 
     def close(self) -> None:
-        self._next = self._frame.height
+        self._items.clear()
 
 
 def _draw(items: Iterable[Row | pl.DataFrame], feed: Feed) -> None:
@@ -200,42 +200,3 @@ def _draw(items: Iterable[Row | pl.DataFrame], feed: Feed) -> None:
         feed.close(fault)
     else:
         feed.close()
-
-
-def batch_of(log: str, frames: list[pl.DataFrame], schema: Schema, arrival: str | None, place: object) -> Batch:
-    """A batch of raw frames; `place` gives them offsets and arrival times."""
-    raw = pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
-    rows, refused = conform(place(raw), schema)  # type: ignore[operator] # a method of the reader
-    if arrival is not None:
-        rows = rows.with_columns(pl.col(arrival).alias(ARRIVAL))
-    return Batch(log, rows, refused)
-
-
-def _joined(items: list[Row | pl.DataFrame], schema: Schema) -> pl.DataFrame:
-    frames = _frames(items)
-    empty = pl.DataFrame(schema=schema_columns(schema))
-    return pl.concat(frames, how="diagonal_relaxed") if frames else empty
-
-
-def _frames(items: list[pl.DataFrame | Row]) -> list[pl.DataFrame]:
-    """Frames of the items; runs of rows become one frame, column by column, texts where values are of several types."""
-    frames: list[pl.DataFrame] = []
-    run: list[Row] = []
-    for item in [*items, None]:
-        if isinstance(item, Mapping):
-            run.append(item)
-            continue
-        if run:
-            names = dict.fromkeys(name for row in run for name in row)
-            frames.append(pl.DataFrame([_column(name, [row.get(name) for row in run]) for name in names]))
-            run = []
-        if isinstance(item, pl.DataFrame):
-            frames.append(item)
-    return frames
-
-
-def _column(name: str, values: list[object]) -> pl.Series:
-    try:
-        return pl.Series(name, values, strict=True)
-    except (TypeError, pl.exceptions.PolarsError, OverflowError):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
