@@ -76,7 +76,13 @@ def open_outlets(
     writers: dict[str, list[Writer]] = {}
     for write in plan.writes:
         identity = identity_of(plan, schemas[write.output]) if write.output not in ("late", "dead_letters") else ()
-        writers.setdefault(write.output, []).append(write.sink.open(write.output, schemas[write.output], identity))
+        try:
+            writer = write.sink.open(write.output, schemas[write.output], identity)
+        except BaseException:
+            for opened in (one for several in writers.values() for one in several):
+                opened.abort()
+            raise
+        writers.setdefault(write.output, []).append(writer)
     kept = [name for name in plan.outputs if name not in writers or name in (keep or ())]
     return Outlets(schemas, writers, {name: [] for name in kept}, watchers)
 

@@ -1,15 +1,17 @@
 """Files as sinks: CSV, NDJSON and Parquet, made visible by an atomic rename.
 
-Law: a reader sees the file of the last commit or none, never half a row. Rows are appended to a file beside it; a
-commit copies what is there, makes sure it is on the disk, and renames the copy into place, so a commit costs as much
-as the file is long.
+Law: a reader sees the file of the last commit or none, never half a row. Rows are appended to files beside it, whose
+names begin with a dot; a commit copies what is there, makes sure it is on the disk, and renames the copy into place, so
+a commit costs as much as the file is long. One writer at a time has a path.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import BinaryIO, Literal
 
 import polars as pl
 
+from eventide.connectors.files.parquet_groups import ParquetGroups
 from eventide.errors import SinkError
 
 Format = Literal["csv", "ndjson", "parquet"]
@@ -43,51 +46,103 @@ class FileWriter:
     """Writes beside the file and renames."""
 
     def __init__(self, path: Path, form: Format) -> None:
-        self._path = path
-        self._format = form
-        self._beside = path.with_name(f".{path.name}.writing")
-        self._frames: list[pl.DataFrame] = []
+        self._path = path.resolve()
+        self._beside = beside(self._path, "writing")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self._beside.open("wb")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.is_dir():
+                raise SinkError(f"cannot write {path}: it is a folder. Name a file in it")
+            self._file = _claimed(self._beside)
+            self._rows: _Lines | ParquetGroups = (
+                ParquetGroups(self._path) if form == "parquet" else _Lines(self._file, form)
+            )
         except OSError as fault:
             raise SinkError(f"cannot write {path}: {fault.strerror}. Check the folder and its permissions") from None
-        self._has_header = False
 
     def write(self, frame: pl.DataFrame) -> None:
-        if self._format == "parquet":
-            self._frames.append(frame)
-        elif self._format == "csv":
-            _textual(frame).write_csv(
-                self._file, include_header=not self._has_header, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"
-            )
-            self._has_header = True
-        else:
-            frame.write_ndjson(self._file)
+        with self._told():
+            self._rows.write(frame)
 
     def commit(self) -> None:
-        if self._format == "parquet":
-            self._file.seek(0)
-            self._file.truncate()
-            if self._frames:
-                self._frames = [pl.concat(self._frames, how="vertical_relaxed")]
-                self._frames[0].write_parquet(self._file)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        ready = self._path.with_name(f".{self._path.name}.ready")
-        shutil.copyfile(self._beside, ready)
-        with ready.open("rb+") as copied:
-            os.fsync(copied.fileno())
-        ready.replace(self._path)
-        _sync_folder(self._path.parent)
+        with self._told():
+            ready = beside(self._path, "ready")
+            self._rows.copy_to(ready)
+            self._show(ready)
 
     def close(self) -> None:
         self.commit()
         self.abort()
 
     def abort(self) -> None:
-        self._file.close()
+        self._rows.remove()
+        beside(self._path, "ready").unlink(missing_ok=True)
         self._beside.unlink(missing_ok=True)
+        self._file.close()
+
+    def _show(self, ready: Path) -> None:
+        with ready.open("rb+") as copied:
+            os.fsync(copied.fileno())
+        ready.replace(self._path)
+        _sync_folder(self._path.parent)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pl.exceptions.PolarsError) as fault:
+            raise SinkError(f"cannot write {self._path}: {fault}. Is there room on the disk?") from fault
+
+
+def beside(path: Path, use: str) -> Path:
+    """A hidden file beside the one that is written."""
+    return path.with_name(f".{path.name}.{use}")
+
+
+def _claimed(path: Path) -> BinaryIO:
+    """The file opened empty, for one writer alone: the claim ends with the process, whatever ends it."""
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise SinkError(
+                f"cannot write {path.with_name(path.name[1:].removesuffix('.writing'))}: another output or another run "
+                "is writing to it. Give each output its own path"
+            ) from None
+        try:
+            same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except FileNotFoundError:  # the writer before has just removed it
+            same = False
+        if same:
+            file.truncate(0)
+            return file
+        file.close()
+
+
+@dataclass
+class _Lines:
+    """Rows as text in one growing file."""
+
+    file: BinaryIO
+    format: Format
+    has_header: bool = False
+
+    def write(self, frame: pl.DataFrame) -> None:
+        if self.format == "csv":
+            _textual(frame).write_csv(
+                self.file, include_header=not self.has_header, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"
+            )
+            self.has_header = True
+        else:
+            frame.write_ndjson(self.file)
+
+    def copy_to(self, path: Path) -> None:
+        self.file.flush()
+        shutil.copyfile(self.file.name, path)
+
+    def remove(self) -> None:
+        """There is nothing beside the file itself."""
 
 
 def _textual(frame: pl.DataFrame) -> pl.DataFrame:
@@ -121,5 +176,5 @@ def write_ndjson(path: str | PathLike[str]) -> FileSink:
 
 
 def write_parquet(path: str | PathLike[str]) -> FileSink:
-    """A sink that writes a Parquet file; the rows of a run are held in memory until it ends."""
+    """A sink that writes a Parquet file; rows go to the disk as they come, a group at a time."""
     return FileSink(fspath(path), "parquet")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 DEPTH_MAX = 200
@@ -101,7 +101,7 @@ def value_at(row: object, path: Sequence[str | int]) -> Any:
     """The value at a path, None where there is none."""
     value: Any = row
     for step in path:
-        if isinstance(step, str) and isinstance(value, dict):
+        if isinstance(step, str) and isinstance(value, dict | Mapping):
             value = value.get(step)
         elif isinstance(step, int) and isinstance(value, list | tuple):
             value = value[step] if -len(value) <= step < len(value) else None
