@@ -120,7 +120,7 @@ class TextReader:
     def _header(self) -> bool:
         window = self._window
         while not window.has_line_behind(0) and window.fill(window.size + _BLOCK_BYTES_LEAST):
-            if window.size > self._source.record_max_bytes:
+            if window.size > self._source.record_max_bytes + 1 and not window.has_line_behind(0):
                 raise SourceError(f"{self._path}: the header is {too_long(self._source.record_max_bytes)}")
         line = window.begin()
         if line:
