@@ -76,7 +76,10 @@ def test_a_truncated_file_gives_its_rows_then_a_dead_letter(tmp_path: Path, name
     reader = opened(stream)
     while not reader.finished:
         reader.read(700)
-    assert opened(stream, **reader.position()).finished
+    again = opened(stream, **reader.position())
+    assert again.finished
+    reader.close()
+    again.close()
 
 
 def test_a_corrupt_file_says_where(tmp_path: Path) -> None:
@@ -198,6 +201,7 @@ def test_a_replay_goes_on_where_it_stood(tmp_path: Path, rows_max: int) -> None:
         )
         rows, refused = rest_of(again, 3) if position["offset"] != 4 else (pl.DataFrame({OFFSET: []}),) * 2
         assert sorted([*rows[OFFSET], *refused[OFFSET]]) == list(range(int(position["offset"] or 0), 4))
+        again.close()
         reader.read(rows_max)
         clock.advance("1s")
     reader.close()
