@@ -84,7 +84,7 @@ def check_cuts(path: Path, stream: et.Stream, rows_max: int, size: int) -> None:
     with reads_of(size):
         same(rest_of(opened(stream), rows_max, positions), whole)
         for position in positions:
-            behind = pl.col(OFFSET) >= position["offset"]
+            behind = pl.col(OFFSET) >= pl.lit(position["offset"])
             same(rest_of(opened(stream, position), 3), (whole[0].filter(behind), whole[1].filter(behind)))
 
 

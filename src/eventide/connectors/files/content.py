@@ -54,8 +54,8 @@ def open_content(path: str, compression: Compression, *, follow: bool, arrived: 
         return Piped(_standard_input, arrived)
     try:
         if stat.S_ISFIFO(os.stat(path).st_mode):
-            return Piped(lambda: Path(path).open("rb", buffering=0).read, arrived)  # type: ignore[return-value]
-        file = Path(path).open("rb", buffering=0)
+            return Piped(lambda: Path(path).open("rb", buffering=0).read, arrived)
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - it is closed with the reader
     except OSError as fault:
         raise SourceError(
             f"cannot open {path}: {fault.strerror or fault}. Check the path and its permissions"
@@ -305,6 +305,6 @@ class Piped:
 
 
 def _standard_input() -> Callable[[int], bytes]:
-    """What reads standard input past Python's own buffer, whose lock a waiting thread would keep when the program ends."""
+    """What reads standard input past Python's own buffer, whose lock a waiting thread would keep to the very end."""
     descriptor = sys.stdin.fileno()
     return lambda size: os.read(descriptor, size)

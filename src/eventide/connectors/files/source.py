@@ -1,7 +1,7 @@
 """Text files as a source: one path or many, plain or compressed, read to their end or followed while they grow.
 
-Law: bytes are read in blocks of whole records, so memory does not grow with the file nor with a line of it; a position is
-a byte and an offset; where reads were cut shows nowhere.
+Law: bytes are read in blocks of whole records, so memory does not grow with the file nor with a line of it; a position
+is a byte and an offset; where reads were cut shows nowhere.
 """
 
 from __future__ import annotations

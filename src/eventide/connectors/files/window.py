@@ -50,7 +50,7 @@ class Window:
         return came
 
     def lines(self, size: int, most: int) -> bytes:
-        """Whole lines, at most so many, about `size` bytes or else one line; behind the end of the content what is left."""
+        """Whole lines, at most so many, about `size` bytes or else one line; at the end of the content what is left."""
         held, start = self._held, self._start
         stop = min(start + size, len(held))
         end = held.rfind(b"\n", start, stop) + 1 or held.find(b"\n", stop) + 1
@@ -81,7 +81,7 @@ class Window:
         return data
 
     def go_to(self, byte: int) -> int:
-        """Leave out what stands in front of `byte`, but for the bytes that its mark looks at; gives how many those are."""
+        """Leave out what stands in front of `byte`, but for the bytes that its mark looks at; gives their number."""
         marked = min(_MARK_BYTES, byte - self.byte)
         gap = byte - marked - self.byte
         if gap <= self.size:
@@ -97,7 +97,7 @@ class Window:
         return self._held[self._start : self._start + 4 * RAW_MAX].decode("utf-8", "replace")[:RAW_MAX]
 
     def pass_long_line(self) -> str | None:
-        """Go on behind a line that is longer than a record may be; gives its beginning, None when its end is not there."""
+        """Go on behind a line longer than a record may be; gives its beginning, None when its end is not there."""
         text, gone = self._long or (self.text(), 0)
         while True:
             end = self._held.find(b"\n", self._start) + 1

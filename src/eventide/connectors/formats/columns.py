@@ -161,8 +161,8 @@ def _typed(column: pl.Series, rule: Field) -> pl.Series:
     if column.dtype == wanted:
         return column
     if column.dtype.is_nested():
-        text = pl.struct(v=pl.col(column.name)).struct.json_encode().str.slice(5).str.head(-1)
-        return column.to_frame().select(pl.when(pl.col(column.name).is_not_null()).then(text)).to_series()
+        json = pl.struct(v=pl.col(column.name)).struct.json_encode().str.slice(5).str.head(-1)
+        return column.to_frame().select(pl.when(pl.col(column.name).is_not_null()).then(json)).to_series()
     if rule.type in ("integer", "float"):
         return _numbers(column, rule)
     if rule.type == "boolean" and _textual(column):
@@ -267,7 +267,7 @@ def _like_the_first(text: pl.Series, timezone: str) -> pl.Series:
     local = frame.select((date + time_us).cast(pl.Datetime("us"))).to_series().alias(text.name)
     if zone:
         return local.dt.replace_time_zone("UTC")
-    return local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    return local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null").cast(INSTANT)
 
 
 def _by_format(text: pl.Series, pattern: str, timezone: str) -> pl.Series:

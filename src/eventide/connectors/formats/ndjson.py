@@ -1,7 +1,7 @@
 """NDJSON: one JSON object a line; nested values by path, such as `rxInfo[0].time`.
 
-Law: a line is refused or read by itself; lines of a few shapes are read at once, each shape by itself. A key that stands
-twice in one object refuses the line, wherever the object stands.
+Law: a line is refused or read by itself; lines of a few shapes are read at once, each shape by itself. A key that
+stands twice in one object refuses the line, wherever the object stands.
 """
 
 from __future__ import annotations
