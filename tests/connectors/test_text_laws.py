@@ -93,7 +93,7 @@ csv_text = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(csv_text, st.integers(1, 4), st.integers(1, 30))
 @example(['"', "a", "\n", '"b\nc",2\n', "a,1\n"], 1, 1)
 def test_csv_rows_do_not_depend_on_reads_nor_on_where_reading_goes_on(
@@ -127,7 +127,7 @@ lines = st.one_of(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(lines, min_size=1, max_size=12), st.integers(1, 4), st.integers(1, 30), st.sampled_from([SCHEMA, NESTED])
 )
@@ -148,7 +148,7 @@ def test_json_read_at_once_is_json_read_line_by_line(
 stamps = st.datetimes().map(lambda moment: moment.isoformat(sep="T"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(stamps, st.sampled_from(["", "Z", "+00:00", "+02:00"])), min_size=1, max_size=6),
     st.sampled_from(["UTC", "Europe/Helsinki"]),
