@@ -24,6 +24,7 @@ from eventide.engine.clocks import (
     load_clocks,
 )
 from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
+from eventide.engine.monitor import Measured, monitor_for
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
@@ -69,7 +70,8 @@ class Pipeline:
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers)
         clocks = clocks_for(plan.event_time, made.clock_keys, query.keys if query else ())
-        made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0)
+        monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
+        made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0, monitor)
         return made
 
     @property
@@ -81,6 +83,13 @@ class Pipeline:
     def stream_watermark(self) -> int | None:
         """The instant that the stream has reached, in microseconds; None without event time."""
         return None if self.door is None else self.door.clocks.stream
+
+    @property
+    def lateness(self) -> Measured | None:
+        """How far events came behind so far; None without event time."""
+        if self.door is None or self.door.monitor is None:
+            return None
+        return self.door.monitor.measured(self.door.clocks)
 
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         """Take one batch of the source with this number in the plan."""
@@ -230,12 +239,15 @@ class Pipeline:
         for name, one in self.shapes.items():
             if one.passed is not None:
                 frames[f"passed.{name}"] = one.passed
-        clocks = None
+        clocks = monitor = None
         if self.door is not None:
             clocks, key_fronts = dump_clocks(self.door.clocks)
             frames.update({f"clocks.{name}": frame for name, frame in key_fronts.items()})
+            if self.door.monitor is not None:
+                monitor, seen = self.door.monitor.snapshot()
+                frames.update({f"monitor.{name}": frame for name, frame in seen.items()})
         accounts = {log: asdict(account) for log, account in self.accounting.logs.items()}
-        return Snapshot({"clocks": clocks, "accounts": accounts}, frames)
+        return Snapshot({"clocks": clocks, "accounts": accounts, "monitor": monitor}, frames)
 
     def restore(self, saved: Snapshot) -> None:
         """Go on from a snapshot of the same plan, made with any number of workers. The pipeline must be fresh."""
@@ -246,6 +258,8 @@ class Pipeline:
             self.windows.restore(saved.part("windows."))
         if self.door is not None:
             load_clocks(self.door.clocks, saved.values["clocks"], saved.part("clocks."))
+            if self.door.monitor is not None and saved.values["monitor"] is not None:
+                self.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
         for name, frame in saved.part("passed.").items():
             self._shape(name).passed = frame
         accounts = msgspec.convert(saved.values["accounts"], dict[str, Account])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eventide.engine.loop import Loop
+from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
 from eventide.flow import ReadContext, SystemClock, WallClock
@@ -27,6 +28,11 @@ class Running:
 
     pipeline: Pipeline
     stop: threading.Event
+
+    @property
+    def lateness(self) -> Measured | None:
+        """How far events came behind so far; None without event time."""
+        return self.pipeline.lateness
 
 
 def run(  # noqa: PLR0913 - settings of a run, each with a default
@@ -76,7 +82,12 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         raise
     outlets.close()
     outcome = Outcome(
-        outlets.frames(), pipeline.accounting, finished, pipeline.stream_watermark, max(wall.now_us() - began_us, 1)
+        outlets.frames(),
+        pipeline.accounting,
+        finished,
+        pipeline.stream_watermark,
+        max(wall.now_us() - began_us, 1),
+        pipeline.lateness,
     )
     if shown is not None:
         shown.end(outcome)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.engine.accounting import Accounting
+from eventide.engine.monitor import Measured
 from eventide.errors import EventideError
 from eventide.instants import duration_text, instant_text
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS
@@ -21,7 +22,8 @@ class Outcome:
     """What a run gave: outputs by name, accounting by log, and where it stood at its end.
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
-    had reached, `elapsed_us` the wall time of the run; both in microseconds.
+    had reached, `elapsed_us` the wall time of the run; both in microseconds. `lateness` is how far events came behind,
+    measured (None without event time).
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -29,6 +31,7 @@ class Outcome:
     finished: bool
     watermark_us: int | None
     elapsed_us: int
+    lateness: Measured | None = None
 
     @property
     def results(self) -> pl.DataFrame:

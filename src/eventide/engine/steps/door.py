@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.engine.clocks import Clocks, Progress
+from eventide.engine.monitor import Monitor
 from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA, first_reason, rows_as_text
 from eventide.instants import EARLIEST, END_OF_TIME
 from eventide.semantics.eventtime import EventTime
@@ -28,28 +29,37 @@ class Admitted:
 
 
 class Door:
-    """Guards, then clocks. `reach_us` is how far a window may stretch behind an event time."""
+    """Guards, then clocks, then the monitor. `reach_us` is how far a window may stretch behind an event time.
 
-    def __init__(self, settings: EventTime, clocks: Clocks, reach_us: int) -> None:
+    The monitor (None: nothing is measured) changes no answer.
+    """
+
+    def __init__(self, settings: EventTime, clocks: Clocks, reach_us: int, monitor: Monitor | None = None) -> None:
         self._settings = settings
         self._latest = END_OF_TIME - reach_us
         self.clocks = clocks
+        self.monitor = monitor
 
     def admit(self, log: str, rows: pl.DataFrame, heartbeat: int | None) -> tuple[Admitted, pl.DataFrame]:
         """Judge the rows of one batch: those admitted, and the refused ones as dead letters."""
-        rows, times, refused = self._guard(rows)
+        rows, times, bad = self._guard(rows)
         seen = self.clocks.observe(log, rows, times, heartbeat)
+        if self.monitor is not None:
+            self.monitor.see(log, rows, times, seen.before)
+            if bad is not None:
+                self.monitor.see_refused(log, bad)
+        refused = pl.DataFrame(schema=REFUSED_SCHEMA) if bad is None else self._as_refused(bad)
         return Admitted(rows, times, seen.before, seen.progress), refused
 
     def admissible(self, rows: pl.DataFrame) -> pl.Series:
         """The event times of the rows that the guards let pass; no clock moves."""
         return self._guard(rows)[1]
 
-    def _guard(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
-        """The rows that may pass, their event times, and the others with their reasons."""
+    def _guard(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame | None]:
+        """The rows that may pass, their event times, and the others with their reasons (None: all pass)."""
         times = rows.get_column(self._settings.column).cast(pl.Int64)
         if self._all_pass(times, rows.get_column(ARRIVAL).cast(pl.Int64)):
-            return rows, times, pl.DataFrame(schema=REFUSED_SCHEMA)
+            return rows, times, None
         time, arrival = pl.col(self._settings.column).cast(pl.Int64), pl.col(ARRIVAL).cast(pl.Int64)
         reasons = [
             (time.is_null(), pl.lit("event time is missing")),
@@ -63,7 +73,7 @@ class Door:
             reasons.append((old, pl.lit("event time is too old")))
         judged = rows.with_columns(first_reason(reasons).alias("_reason"))
         good = judged.get_column("_reason").is_null()
-        return rows.filter(good), times.filter(good), self._as_refused(judged.filter(~good))
+        return rows.filter(good), times.filter(good), judged.filter(~good)
 
     def _all_pass(self, times: pl.Series, arrivals: pl.Series) -> bool:
         """True when the extremes alone show that no guard refuses any row, as they nearly always do."""
