@@ -20,6 +20,8 @@ import eventide as et
 from benchmarks import works
 from eventide.engine.pipeline import Pipeline
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch
+from eventide.runners import run as run_plan
+from eventide.runners.embedded import Running
 
 ROUNDS = 5
 
@@ -154,6 +156,27 @@ def memory(events: int) -> None:
     print(f"memory                 {done.stdout.strip()} MB for {events:,} events from Parquet (target 600)")
 
 
+def monitor(scale: int) -> None:
+    """What the monitor costs W1: runs with and without it take turns; the share is the median of their ratios."""
+    plan = works.windows(et.from_frame(works.readings(5_000_000 // scale)), et.tumbling("10s")).plan
+
+    def seconds(watched: bool) -> float:
+        def observe(running: Running) -> Callable[[], None]:
+            assert running.pipeline.door is not None
+            if not watched:
+                running.pipeline.door.monitor = None
+            return lambda: None
+
+        began = time.perf_counter()
+        run_plan(plan, show=False, observe=observe)
+        return time.perf_counter() - began
+
+    turns = [(True, False) if number % 2 else (False, True) for number in range(3 * ROUNDS + 1)]
+    taken = [{watched: seconds(watched) for watched in turn} for turn in turns][1:]
+    share = statistics.median(one[True] / one[False] for one in taken) - 1
+    print(f"monitor                {share:.1%} of W1's time (target 3 %)")
+
+
 def idle() -> None:
     """The share of a core that an open, silent feed uses over five seconds."""
     feed = et.Feed({"sensor": str, "at": et.Instant, "value": float})
@@ -175,4 +198,5 @@ if __name__ == "__main__":
     start()
     idle()
     speed(scale)
+    monitor(scale)
     latency()

@@ -5,8 +5,9 @@ Law: what comes out is a function of the batches put in; the whole of what it re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import msgspec
 import polars as pl
@@ -84,12 +85,12 @@ class Pipeline:
         """The instant that the stream has reached, in microseconds; None without event time."""
         return None if self.door is None else self.door.clocks.stream
 
-    @property
-    def lateness(self) -> Measured | None:
-        """How far events came behind so far; None without event time."""
-        if self.door is None or self.door.monitor is None:
-            return None
-        return self.door.monitor.measured(self.door.clocks)
+    def measure(self) -> Callable[[], Measured | None]:
+        """A function that tells how far events came behind so far (None without event time)."""
+        door = self.door
+        if door is None or door.monitor is None:
+            return lambda: None
+        return partial(door.monitor.measured, door.clocks)
 
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         """Take one batch of the source with this number in the plan."""

@@ -32,7 +32,7 @@ class Running:
     @property
     def lateness(self) -> Measured | None:
         """How far events came behind so far; None without event time."""
-        return self.pipeline.lateness
+        return self.pipeline.measure()()
 
 
 def run(  # noqa: PLR0913 - settings of a run, each with a default
@@ -87,7 +87,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         finished,
         pipeline.stream_watermark,
         max(wall.now_us() - began_us, 1),
-        pipeline.lateness,
+        pipeline.measure(),
     )
     if shown is not None:
         shown.end(outcome)

@@ -5,8 +5,8 @@ Law: an output that went to a sink is not kept in memory unless asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -22,8 +22,7 @@ class Outcome:
     """What a run gave: outputs by name, accounting by log, and where it stood at its end.
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
-    had reached, `elapsed_us` the wall time of the run; both in microseconds. `lateness` is how far events came behind,
-    measured (None without event time).
+    had reached, `elapsed_us` the wall time of the run; both in microseconds.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -31,7 +30,7 @@ class Outcome:
     finished: bool
     watermark_us: int | None
     elapsed_us: int
-    lateness: Measured | None = None
+    watched: Callable[[], Measured | None] = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def results(self) -> pl.DataFrame:
@@ -47,6 +46,11 @@ class Outcome:
     def dead_letters(self) -> pl.DataFrame:
         """Every refused row with reason, field, log, offset and raw text."""
         return self[DEAD_LETTERS]
+
+    @property
+    def lateness(self) -> Measured | None:
+        """How far events came behind, by log and by key, as measured at the door; None without event time."""
+        return self.watched()
 
     def final(self) -> pl.DataFrame:
         """The last row of each window: results without the revisions that later rows replaced, and without retracted

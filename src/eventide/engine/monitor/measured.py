@@ -44,11 +44,11 @@ class Measured:
     `logs`: a row for each log. Exact: `events`, `behind` (events behind their watermark), `late_rate` (their share),
     `behind_max`, `front`, `watermark`, `lag` (newest arrival - watermark), `skew` (how far the log's front is behind the
     furthest one), `idle`, `finished`; `wanted_rate` is what `adaptive` was asked for. From samples: quantiles of
-    displacement (front before an event - its event time) and of lateness (arrival - event time).
+    displacement (front of the log before an event - its event time) and of lateness (arrival - event time).
 
-    `keys`: a row for each log and key, those that cost most first, from samples: `events`, `behind`, `share` of the whole
-    displacement, and quantiles. `histogram`: counts between `above` and `upto` by log and measure (`displacement`,
-    `lateness`, `behind`). `suspects`: devices whose clock looks wrong, with the reason.
+    `keys`: a row for each log and key, those that cost most first, from samples: `events`, `behind`, `share` of the
+    whole displacement, and quantiles. `histogram`: counts between `above` and `upto` by log and measure
+    (`displacement`, `lateness`, `behind`). `suspects`: devices whose clock looks wrong, with the reason.
     """
 
     logs: pl.DataFrame
@@ -58,7 +58,9 @@ class Measured:
 
     def __str__(self) -> str:
         lines = [_line(row) for row in self.logs.iter_rows(named=True)]
-        lines += [f"suspect: {row['log']}: {row['who']}: {row['reason']}" for row in self.suspects.iter_rows(named=True)]
+        lines += [
+            f"suspect: {row['log']}: {row['who']}: {row['reason']}" for row in self.suspects.iter_rows(named=True)
+        ]
         return "\n".join(lines) or "nothing measured: no event was admitted"
 
 

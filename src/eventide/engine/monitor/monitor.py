@@ -1,14 +1,14 @@
 """The monitor: looks at the events of each log behind the guards and counts how far they run behind.
 
-Law: the first 32,768 events of a log are all looked at, behind them every 61st stands for 61; places are counted along
-the log, so the cuts between batches do not show. How many events came, how many stood behind the watermark and how far
+Law: the first 32,768 events of a log are all looked at, behind them every 251st stands for 251; places are counted
+along the log, so the cuts between batches do not show. How many events came, how many stood behind the watermark and how far
 at most is exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from eventide.semantics.eventtime import EventTime, KeyClock
 EVERY_EVENTS = 32_768
 """So many events at the beginning of a log are all looked at."""
 
-STRIDE_EVENTS = 61
+STRIDE_EVENTS = 251
 """Behind them one in so many is: a prime, so that devices that report in turn are all met."""
 
 
@@ -56,54 +56,46 @@ class Monitor:
         if not rows.height:
             return
         watch = self.of(log)
-        counts = watch.counts
-        most = (before - times).max()
-        if isinstance(most, int) and most > 0:
-            counts.behind += int((times < before).sum())
-            counts.behind_us_max = max(counts.behind_us_max, most)
-        newest = rows.get_column(ARRIVAL).max()
-        if newest is not None:
-            newest_us = int(pl.Series([newest]).cast(pl.Int64)[0])
-            counts.arrival_us_max = max(counts.arrival_us_max or newest_us, newest_us)
+        _count(watch.counts, rows, times, before)
+        front, counts = watch.counts.front, watch.counts
         head = min(max(EVERY_EVENTS - counts.events, 0), rows.height)
         if head:
-            fronts = _fronts(times.head(head), counts.front)
-            self._sample(watch, rows.head(head), times.head(head), before.head(head), fronts, 1)
-        skip = -counts.events % STRIDE_EVENTS if not head else head + -(counts.events + head) % STRIDE_EVENTS
-        if skip < rows.height:
-            front = _highest(counts.front, times.head(skip))
-            fronts = _block_fronts(times.slice(skip), front)
-            every = pl.int_range(skip, rows.height, STRIDE_EVENTS, dtype=pl.UInt32, eager=True)
-            seen = rows.select(*self.keys, ARRIVAL)[every]
-            self._sample(watch, seen, times.gather(every), before.gather(every), fronts, STRIDE_EVENTS)
-        counts.front = _highest(counts.front, times)
+            fronts = _fronts(times.head(head), front)
+            watch.samples.add(self._samples(rows.head(head), times.head(head), before.head(head), fronts, 1))
+            front = max(front, int(times.head(head).max()))  # type: ignore[arg-type] # integers
+        first = head + -(counts.events + head) % STRIDE_EVENTS
+        fronts, counts.front = _stride_fronts(times.slice(head, first - head), times.slice(first), front)
         counts.events += rows.height
+        if fronts.len():
+            every = pl.int_range(first, rows.height, STRIDE_EVENTS, dtype=pl.UInt32, eager=True)
+            few = rows.select(*self.keys, ARRIVAL)[every]
+            watch.samples.add(
+                self._samples(few, times.gather(every), before.gather(every), _known(fronts), STRIDE_EVENTS)
+            )
 
     def see_refused(self, log: str, bad: pl.DataFrame) -> None:
         """Look at the rows that a guard refused: their times tell of clocks that are wrong."""
         dated = bad.filter(pl.col(self.settings.column).is_not_null())
         if dated.height:
-            watch, none = self.of(log), pl.Series([None], dtype=pl.Int64).new_from_index(0, dated.height)
+            none = pl.Series([None], dtype=pl.Int64).new_from_index(0, dated.height)
             times = dated.get_column(self.settings.column).cast(pl.Int64)
-            self._sample(replace(watch, samples=watch.refused), dated, times, none, none, 1)
+            self.of(log).refused.add(self._samples(dated, times, none, none, 1))
 
-    def _sample(  # noqa: PLR0913 - the columns of a sample
-        self, watch: LogWatch, rows: pl.DataFrame, times: pl.Series, before: pl.Series, fronts: pl.Series, weight: int
-    ) -> None:
-        watch.samples.add(
-            rows.select(
-                *self.keys,
-                times.alias("t"),
-                fronts.alias("front"),
-                before.alias("before"),
-                pl.col(ARRIVAL).cast(pl.Int64).alias("arrival"),
-                pl.lit(weight, dtype=pl.Int64).alias("weight"),
-            )
+    def _samples(
+        self, rows: pl.DataFrame, times: pl.Series, before: pl.Series, fronts: pl.Series, weight: int
+    ) -> pl.DataFrame:
+        return rows.select(
+            *self.keys,
+            times.alias("t"),
+            fronts.alias("front"),
+            before.alias("before"),
+            pl.col(ARRIVAL).cast(pl.Int64).alias("arrival"),
+            pl.lit(weight, dtype=pl.Int64).alias("weight"),
         )
 
     def measured(self, clocks: Clocks) -> Measured:
         """Everything measured so far, as frames."""
-        logs = {log: watch for log, watch in self.logs.items()}
+        logs = dict(self.logs)
         for log in clocks.logs:
             logs.setdefault(log, LogWatch(LogCounts(), Tally(self.keys), Tally(self.keys)))
         return measured(
@@ -142,8 +134,17 @@ def _part(frames: Mapping[str, pl.DataFrame], prefix: str) -> Frames:
     return {name[len(prefix) :]: frame for name, frame in frames.items() if name.startswith(prefix)}
 
 
-def _highest(front: int, times: pl.Series) -> int:
-    return max(front, int(times.max())) if times.len() else front  # type: ignore[arg-type] # integers
+def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
+    """What is exact but the front: events behind their watermark, how far at most, the newest arrival."""
+    is_behind = times < before
+    behind = int(is_behind.sum())
+    if behind:
+        counts.behind += behind
+        far = (before.filter(is_behind) - times.filter(is_behind)).max()
+        counts.behind_us_max = max(counts.behind_us_max, int(far))  # type: ignore[arg-type] # integers
+    newest = rows.get_column(ARRIVAL).to_physical().max()
+    if newest is not None:
+        counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))  # type: ignore[arg-type]
 
 
 def _fronts(times: pl.Series, front: int) -> pl.Series:
@@ -151,15 +152,20 @@ def _fronts(times: pl.Series, front: int) -> pl.Series:
     return _known(times.cum_max().clip(lower_bound=front).shift(1, fill_value=front))
 
 
-def _block_fronts(times: pl.Series, front: int) -> pl.Series:
-    """The front before the first event of each stride: the largest of all whole strides in front of it.
+def _stride_fronts(skipped: pl.Series, times: pl.Series, front: int) -> tuple[pl.Series, int]:
+    """The front before the first event of each stride in `times`, and the front behind everything.
 
-    Maxima of blocks cost a twentieth of a running maximum over every event.
+    `skipped` are the events in front of the first stride. Maxima of whole strides cost a twentieth of a running maximum
+    over every event.
     """
     whole = times.len() // STRIDE_EVENTS * STRIDE_EVENTS
-    highest = times.head(whole).reshape((-1, STRIDE_EVENTS)).arr.max() if whole else times.clear()
-    behind = pl.concat([pl.Series([front], dtype=pl.Int64), highest.cast(pl.Int64)]).cum_max()
-    return _known(behind.head(-(-times.len() // STRIDE_EVENTS)))
+    highest = times.head(whole).reshape((-1, STRIDE_EVENTS)).arr.max() if whole else times.head(0)
+    start = max([front, *(int(part.max()) for part in (skipped,) if part.len())])  # type: ignore[arg-type] # integers
+    running = pl.concat([pl.Series([start], dtype=pl.Int64), highest.cast(pl.Int64)]).cum_max()
+    rest = times.slice(whole)
+    last = int(running[-1])
+    behind = max(last, int(rest.max())) if rest.len() else last  # type: ignore[arg-type] # integers
+    return running.head(-(-times.len() // STRIDE_EVENTS)), behind
 
 
 def _known(fronts: pl.Series) -> pl.Series:

@@ -37,8 +37,8 @@ def suspects(
 
     *ahead*: more than one event in twenty (or a refused one) carries a time more than a second after its arrival.
     *rollover*: event times lie whole multiples of 1,024 weeks from their arrival, within two days: the week number of
-    GPS began anew. *offset*: at least 20 events come steadily late by ten minutes or more (the 90 % quantile within 20 %
-    of the 10 % quantile) while the log's keys have a median a third of it or less.
+    GPS began anew. *offset*: at least 20 events come steadily late by ten minutes or more (the 10 % and 90 % quantiles
+    apart by less than half the median) while the median of the log's keys is a third of it or less.
     """
     if not keys:
         return pl.DataFrame(schema=_SCHEMA)

@@ -1,6 +1,6 @@
 """The tally of one log: events looked at, folded into histograms and into one row for each key.
 
-Law: samples are folded after every 16,384 of them, counted from the log's beginning, and keys are forgotten only then,
+Law: samples are folded after every 65,536 of them, counted from the log's beginning, and keys are forgotten only then,
 so a tally is the same however the log was cut.
 """
 
@@ -14,8 +14,9 @@ import polars as pl
 from eventide.engine.monitor.scale import COARSE, FINE, bucket
 from eventide.instants import NO_WATERMARK
 
-FOLD_SAMPLES = 16_384
+FOLD_SAMPLES = 65_536
 KEYS_KEPT = 4_096
+_PIECES_MOST = 256
 ROLLOVER_US = 1_024 * 7 * 86_400_000_000
 """1,024 weeks: after so long the week number of GPS begins anew (IS-GPS-200, section 20.3.3.3.1.1)."""
 
@@ -33,8 +34,8 @@ _MOST = ("displacement_us_max", "lateness_us_max")
 class Tally:
     """Samples of a log not folded yet, and what the folded ones add up to.
 
-    A sample has the key columns, `t`, `front` and `before` (microseconds, null: none yet), `arrival` (null: unknown) and
-    `weight`: for how many events it stands.
+    A sample has the key columns, `t`, `front` and `before` (microseconds, null: none yet), `arrival` (null: unknown)
+    and `weight`: for how many events it stands.
     """
 
     keys: Sequence[str]
@@ -49,6 +50,8 @@ class Tally:
         self.waiting.append(samples)
         self.waiting_rows += samples.height
         if self.waiting_rows < FOLD_SAMPLES:
+            if len(self.waiting) >= _PIECES_MOST:
+                self.waiting = [pl.concat(self.waiting)]
             return
         rows = pl.concat(self.waiting)
         while rows.height >= FOLD_SAMPLES:
