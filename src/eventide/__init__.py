@@ -5,6 +5,7 @@
 Law: the same events give the same answer - at any speed, any batch size - and no event disappears without a trace.
 """
 
+from eventide.advice import Advice, advise, what_if
 from eventide.connectors import (
     Feed,
     by_arrival,
@@ -64,6 +65,7 @@ from eventide.semantics.windows import count_window, global_window, session, sli
 __version__ = "0.1.0"
 
 __all__ = [
+    "Advice",
     "Aggregation",
     "CheckpointError",
     "EventideError",
@@ -81,6 +83,7 @@ __all__ = [
     "Stream",
     "TooManyBadRows",
     "adaptive",
+    "advise",
     "ascending",
     "bounded",
     "by_arrival",
@@ -113,6 +116,7 @@ __all__ = [
     "session",
     "sliding",
     "tumbling",
+    "what_if",
     "when",
     "write_csv",
     "write_duckdb",

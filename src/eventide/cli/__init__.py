@@ -1,4 +1,4 @@
-"""The command line: `eventide run`, `check`, `explain`, `simulate` and `demo`.
+"""The command line: `eventide run`, `check`, `explain`, `advise`, `simulate` and `demo`.
 
 Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage
 or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from eventide.cli.advise import advise
 from eventide.cli.check import check
 from eventide.cli.demo import demo
 from eventide.cli.explain import explain
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for command in (run, check, explain, simulate, demo):
+for command in (run, check, explain, advise, simulate, demo):
     app.command()(command)
 
 

@@ -23,9 +23,10 @@ from eventide.semantics.eventtime import (
     Strategy,
 )
 
-BLOCK_EVENTS = 1_000
-_DECAY = 0.9
+FIRST_EVENTS = 1_000
+SHORT_EVENTS, LONG_EVENTS, LONG_FROM = 100, 500, 50_000
 _RATIO = 1.02
+_COUNT = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,18 @@ class StrategyState:
 
 @dataclass
 class AdaptiveState:
-    """The learnt bound, the forgetting histogram behind it, and the block of events being counted."""
+    """The learnt bound, the forgetting histogram behind it, and the block of events being counted.
+
+    `weights` holds 1,024 for each event by bucket, halved from time to time; `since` counts the events since the last
+    halving; `surplus` is how many more events might have been behind their bound (negative: how many too many were).
+    """
 
     bound_us: int
-    weights: dict[int, float] = field(default_factory=dict)
+    bucket: int | None = None
+    events: int = 0
+    since: int = 0
+    surplus: float = 0.0
+    weights: dict[int, int] = field(default_factory=dict)
     block: dict[int, int] = field(default_factory=dict)
 
 
@@ -83,35 +92,61 @@ def watermarks(strategy: Strategy, seen: Observed, state: StrategyState, preview
 def _adaptive_bounds(strategy: Adaptive, seen: Observed, state: StrategyState) -> pl.Series:
     """The learnt bound in force at each event."""
     learnt = state.adaptive = state.adaptive or AdaptiveState(strategy.max_us)
-    counted = sum(learnt.block.values())
     frame = pl.DataFrame([seen.times.alias("t"), seen.fronts_before.alias("front")])
     behind = pl.when(pl.col("front") > NO_WATERMARK).then(pl.col("front") - pl.col("t")).otherwise(0)
     bucket = pl.when(behind > 0).then((behind.cast(pl.Float64).log() / math.log(_RATIO)).ceil()).otherwise(0)
-    block = (pl.int_range(pl.len()) + counted) // BLOCK_EVENTS
-    frame = frame.select(bucket.cast(pl.Int32).alias("bucket"), block.alias("block"))
+    frame = frame.select(
+        bucket.cast(pl.Int32).alias("bucket"), _block(learnt.events + sum(learnt.block.values())).alias("block")
+    )
     counts = frame.group_by("block", "bucket").agg(pl.len().alias("n")).sort("block", "bucket")
-    bounds: list[int] = []
-    for (number,), part in counts.group_by("block", maintain_order=True):
-        bounds.append(learnt.bound_us)
-        for bucket_number, n in part.select("bucket", "n").iter_rows():
-            learnt.block[bucket_number] = learnt.block.get(bucket_number, 0) + n
-        if sum(learnt.block.values()) == BLOCK_EVENTS:
+    first = int(frame.get_column("block")[0]) if frame.height else 0
+    bounds = [learnt.bound_us]
+    for block, number, n in counts.iter_rows():
+        if block - first == len(bounds):
             _learn(strategy, learnt)
-        assert number == len(bounds) - 1
-    return pl.Series("bound", bounds, dtype=pl.Int64).gather(frame.get_column("block"))
+            bounds.append(learnt.bound_us)
+        learnt.block[number] = learnt.block.get(number, 0) + n
+    if sum(learnt.block.values()) == block_events(learnt.events):
+        _learn(strategy, learnt)
+    return pl.Series("bound", bounds, dtype=pl.Int64).gather(frame.get_column("block") - first)
+
+
+def block_events(events: int) -> int:
+    """How many events the block has that begins behind so many events of its log."""
+    return SHORT_EVENTS if events < LONG_FROM else LONG_EVENTS
+
+
+def _block(begun: int) -> pl.Expr:
+    """The number of each row's block, counted from the log's start; `begun` events came before these."""
+    place = pl.int_range(pl.len(), dtype=pl.Int64) + begun
+    long = LONG_FROM // SHORT_EVENTS + (place - LONG_FROM) // LONG_EVENTS
+    return pl.when(place < LONG_FROM).then(place // SHORT_EVENTS).otherwise(long)
 
 
 def _learn(strategy: Adaptive, learnt: AdaptiveState) -> None:
     """Fold a full block into the histogram and estimate the bound anew."""
-    buckets = {*learnt.weights, *learnt.block}
-    learnt.weights = {b: learnt.weights.get(b, 0.0) * _DECAY + learnt.block.get(b, 0) for b in sorted(buckets)}
+    rate, events = strategy.late_rate, sum(learnt.block.values())
+    horizon = max(2_000.0, 2 / rate)
+    if learnt.bucket is not None:
+        over = sum(n for bucket, n in learnt.block.items() if bucket > learnt.bucket)
+        most = 4 * rate * horizon
+        learnt.surplus = min(max(learnt.surplus + rate * events - over, -most), most)
+    for bucket, n in learnt.block.items():
+        learnt.weights[bucket] = learnt.weights.get(bucket, 0) + _COUNT * n
     learnt.block = {}
-    allowed = strategy.late_rate * math.fsum(learnt.weights.values())
-    above, chosen = 0.0, 0
+    learnt.events += events
+    learnt.since += events
+    if learnt.since >= max(6_000.0, 12 / rate):
+        halved = {bucket: weight // 2 for bucket, weight in learnt.weights.items()}
+        learnt.weights, learnt.since = {bucket: weight for bucket, weight in halved.items() if weight}, 0
+    if learnt.events < FIRST_EVENTS:
+        return
+    allowed = min(max(rate + learnt.surplus / horizon, rate / 2), 3 * rate) * sum(learnt.weights.values())
+    above, learnt.bucket = 0, 0
     for bucket in sorted(learnt.weights, reverse=True):
         above += learnt.weights[bucket]
         if above > allowed:
-            chosen = bucket
+            learnt.bucket = bucket
             break
-    bound_us = math.ceil(_RATIO**chosen) if chosen else 0
+    bound_us = math.ceil(_RATIO**learnt.bucket) if learnt.bucket else 0
     learnt.bound_us = min(max(bound_us, strategy.min_us), strategy.max_us)

@@ -42,8 +42,8 @@ class Measured:
     """How far the events of a run came behind, as four frames.
 
     `logs`: a row for each log. Exact: `events`, `behind` (events behind their watermark), `late_rate` (their share),
-    `behind_max`, `front`, `watermark`, `lag` (newest arrival - watermark), `skew` (how far the log's front is behind the
-    furthest one), `idle`, `finished`; `wanted_rate` is what `adaptive` was asked for. From samples: quantiles of
+    `behind_max`, `front`, `watermark`, `lag` (newest arrival - watermark), `skew` (how far the log's front is behind
+    the furthest one), `idle`, `finished`; `wanted_rate` is what `adaptive` was asked for. From samples: quantiles of
     displacement (front of the log before an event - its event time) and of lateness (arrival - event time).
 
     `keys`: a row for each log and key, those that cost most first, from samples: `events`, `behind`, `share` of the

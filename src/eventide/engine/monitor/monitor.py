@@ -1,8 +1,8 @@
 """The monitor: looks at the events of each log behind the guards and counts how far they run behind.
 
 Law: the first 32,768 events of a log are all looked at, behind them every 251st stands for 251; places are counted
-along the log, so the cuts between batches do not show. How many events came, how many stood behind the watermark and how far
-at most is exact.
+along the log, so the cuts between batches do not show. How many events came, how many stood behind the watermark and
+how far at most is exact.
 """
 
 from __future__ import annotations

@@ -39,9 +39,13 @@ class Punctuated:
 class Adaptive:
     """W = front - q, where q is learnt: the displacement that at most `late_rate` of the log's events exceed.
 
-    q is estimated anew after every 1,000 events of the log from a histogram of displacements with buckets 2 % apart,
-    in which every earlier thousand counts 0.9 times the next one; it is kept within `min_us` and `max_us`. Before the
-    first 1,000 events q is `max_us`, so that nothing is lost while nothing is known.
+    q is estimated anew after every 100 events of the log (behind its 50,000th after every 500) from a histogram of
+    displacements with buckets 2 % apart, whose counts are halved after every max(6,000, 12 / late_rate) events. The
+    share of the histogram that may lie above q is late_rate + surplus / horizon, kept between half and three times
+    late_rate: `surplus` counts how many more events might have exceeded their bound so far than did (kept within
+    4 late_rate horizon), horizon is max(2,000, 2 / late_rate) events. So a bound that proved too short or too long is
+    made good (adaptive conformal inference: Gibbs and Candès, 2021). q is kept within `min_us` and `max_us`; before the
+    log's first 1,000 events it is `max_us`, so that nothing is lost while nothing is known.
     """
 
     late_rate: float

@@ -15,6 +15,50 @@ from eventide.testing.reference.entries import Row
 
 
 @dataclass
+class Learner:
+    """What `adaptive` knows of a log, as the strategy's description says it."""
+
+    buckets: list[int] = field(default_factory=list)
+    block: list[int] = field(default_factory=list)
+    counts: dict[int, int] = field(default_factory=dict)
+    unhalved: int = 0
+    surplus: float = 0.0
+    chosen: int | None = None
+
+    def bound_us(self, adaptive: Adaptive) -> int:
+        if self.chosen is None:
+            return adaptive.max_us
+        learnt = math.ceil(1.02**self.chosen) if self.chosen > 0 else 0
+        return min(max(learnt, adaptive.min_us), adaptive.max_us)
+
+    def take(self, adaptive: Adaptive, behind: int) -> None:
+        self.block.append(math.ceil(math.log(behind) / math.log(1.02)) if behind > 0 else 0)
+        if len(self.block) == (100 if len(self.buckets) < 50_000 else 500):
+            self.learn(adaptive.late_rate)
+
+    def learn(self, rate: float) -> None:
+        horizon = max(2_000.0, 2 / rate)
+        if self.chosen is not None:
+            exceeded = len([bucket for bucket in self.block if bucket > self.chosen])
+            self.surplus = self.surplus + rate * len(self.block) - exceeded
+            self.surplus = max(min(self.surplus, 4 * rate * horizon), -4 * rate * horizon)
+        for bucket in self.block:
+            self.counts[bucket] = self.counts.get(bucket, 0) + 1_024
+        self.buckets += self.block
+        self.unhalved += len(self.block)
+        self.block = []
+        if self.unhalved >= max(6_000, 12 / rate):
+            self.counts = {bucket: count // 2 for bucket, count in self.counts.items()}
+            self.unhalved = 0
+        if len(self.buckets) >= 1_000:
+            share = max(min(rate + self.surplus / horizon, 3 * rate), rate / 2)
+            allowed = share * sum(self.counts.values())
+            # the smallest bucket above which no more than the allowed share lies
+            lower = [b for b in self.counts if sum(n for other, n in self.counts.items() if other >= b) > allowed]
+            self.chosen = max(lower, default=0)
+
+
+@dataclass
 class LogState:
     """What is known of one log."""
 
@@ -24,9 +68,7 @@ class LogState:
     key_watermarks: dict[object, int] = field(default_factory=dict)
     idle: bool = False
     finished: bool = False
-    bound: int | None = None
-    block: list[int] = field(default_factory=list)
-    weights: dict[int, float] = field(default_factory=dict)
+    learner: Learner = field(default_factory=Learner)
 
     def reached(self) -> int:
         return END_OF_TIME if self.finished else self.watermark
@@ -76,28 +118,11 @@ class Clocks:
                 mark = row[column]
                 return NO_WATERMARK if mark is None else int(str(mark))
             case Adaptive() as adaptive:
-                bound = adaptive.max_us if state.bound is None else state.bound
-                self._learn(adaptive, state, 0 if before == NO_WATERMARK else before - time)
+                bound = state.learner.bound_us(adaptive)
+                state.learner.take(adaptive, 0 if before == NO_WATERMARK else before - time)
                 return front - bound
             case other:
                 raise NotImplementedError(f"the reference does not know {other!r}")  # perfect and own strategies
-
-    def _learn(self, adaptive: Adaptive, state: LogState, behind: int) -> None:
-        """Count displacements by bucket; after every thousand events estimate the bound anew."""
-        state.block.append(math.ceil(math.log(behind) / math.log(1.02)) if behind > 0 else 0)
-        if len(state.block) < 1_000:
-            return
-        buckets = sorted({*state.weights, *state.block})
-        state.weights = {b: state.weights.get(b, 0.0) * 0.9 + state.block.count(b) for b in buckets}
-        state.block = []
-        allowed, above, chosen = adaptive.late_rate * math.fsum(state.weights.values()), 0.0, 0
-        for bucket in reversed(buckets):
-            above += state.weights[bucket]
-            if above > allowed:
-                chosen = bucket
-                break
-        learnt = math.ceil(1.02**chosen) if chosen else 0
-        state.bound = min(max(learnt, adaptive.min_us), adaptive.max_us)
 
     def come_back(self, state: LogState) -> None:
         """A silent log goes on from the stream watermark (decision 0007)."""
