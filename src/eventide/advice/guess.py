@@ -142,8 +142,7 @@ def _sample(path: Path, suffix: str) -> tuple[list[dict[str, str]], str]:
         raise PlanError.of("advise", f"there is no file {path}", "Check the path")
     if path.name.endswith(".zst"):
         raise PlanError.of("advise", f"{path} is compressed with zstd", "Unpack it, or give a pipeline that reads it")
-    opened = gzip.open(path, "rt") if path.name.endswith(".gz") else path.open()
-    with opened as file:
+    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
         lines = [line for _, line in zip(range(_SAMPLE_LINES), file, strict=False)]
     if not lines:
         raise PlanError.of("advise", f"{path} is empty", "Give a file with rows")

@@ -57,7 +57,7 @@ def completeness_against_delay(found: Bounds, key: str | None, events: int) -> F
     axes.set_title("What a bound buys: events in time against how long results wait", loc="left")
     axes.set_xlabel("mean delay of the watermark behind the newest event")
     axes.set_ylabel("events in time for their window")
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
     return drawn
 
 
@@ -80,9 +80,9 @@ def _line(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float)
         if place and any(abs(at[1] - other[1]) < 0.22 for other in shown):
             continue
         shown.append(at)
-        axes.annotate(
-            _length(setting), at, xytext=(-4, 4), textcoords="offset points", fontsize=7, color=colour, ha="right"
-        )
+        left = colour == _COLOURS["log"]
+        offset, side = ((-5, 4), "right") if left else ((6, -3), "left")
+        axes.annotate(_length(setting), at, offset, textcoords="offset points", fontsize=7, color=colour, ha=side)
 
 
 def _stars(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float) -> None:
@@ -93,7 +93,7 @@ def _stars(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float
         x, y, color=colour, marker="*", s=110, edgecolors="black", linewidths=0.5, zorder=3, label=f"adaptive, {named}"
     )
     for setting, at in zip(rows.get_column("setting"), zip(x, y, strict=True), strict=True):
-        axes.annotate(f"{setting * 100:g} %", at, xytext=(6, -9), textcoords="offset points", fontsize=7)
+        axes.annotate(f"{setting * 100:g} %", at, xytext=(0, -13), textcoords="offset points", fontsize=7, ha="center")
 
 
 def _scales(axes: Axes, table: pl.DataFrame, floor: float) -> None:

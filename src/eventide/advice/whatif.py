@@ -35,10 +35,8 @@ class WhatIf:
     after: Outcome
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{row['figure']:>26s}  {row['as_it_is']:>10,}  {row['what_if']:>10,}"
-            for row in self.table.iter_rows(named=True)
-        )
+        lines = [f"{name:>26s}  {as_it_is:>10,}  {then:>10,}" for name, as_it_is, then in self.table.iter_rows()]
+        return "\n".join(lines)
 
 
 def what_if(
