@@ -50,8 +50,8 @@ def what_if(
 ) -> WhatIf:
     """Play a stream of recorded arrivals twice: as it is, and with some settings changed.
 
-    `bound` is short for `strategy=et.bounded(bound)`; `clock` is `"log"` or `et.per_key(...)`; `lateness` is the allowed
-    lateness. Sinks are left out on both sides. Raises `PlanError` where there is nothing to compare.
+    `bound` is short for `strategy=et.bounded(bound)`; `clock` is `"log"` or `et.per_key(...)`; `lateness` is the
+    allowed lateness. Sinks are left out on both sides. Raises `PlanError` where there is nothing to compare.
 
     >>> import eventide as et
     >>> rows = [{"at": 1_000}, {"at": 9_000}, {"at": 2_000}, {"at": 30_000}]

@@ -72,6 +72,7 @@ class Pipeline:
             made.windows = window_step(plan, inside, made.keys, workers)
         clocks = clocks_for(plan.event_time, made.clock_keys, query.keys if query else ())
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
+        monitor.shortfall = None if made.windows is None else made.windows.shortfall
         made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0, monitor)
         return made
 

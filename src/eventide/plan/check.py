@@ -28,7 +28,7 @@ from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
 
 Columns = dict[str, str]
 
-_MARKS = ("window_start", "window_end", "revision", "final", "early", "op", "log", "window_number")
+_MARKS = ("window_start", "window_end", "revision", "final", "early", "op", "log", "window_number", "completeness")
 _OF_TIME = ("time_weighted_mean", "rate", "projection")
 
 
@@ -211,6 +211,7 @@ def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:
     made: Columns = {key: columns.get(key, "string") for key in query.keys}
     made |= {"window_start": "instant", "window_end": "instant", "revision": "integer", "final": "boolean"}
     made |= {"early": "boolean", "op": "string", "log": "string", "window_number": "integer"}
+    made["completeness"] = "float"
     for name, aggregate in query.aggregates:
         try:
             made[name] = result_type(aggregate, columns)

@@ -127,7 +127,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         "outputs",
         "write",
     }
-    known |= {"lateness", "early", "fill"}
+    known |= {"lateness", "early", "fill", "completeness"}
     unknown = sorted(set(tree) - known)
     if unknown:
         raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
@@ -148,6 +148,7 @@ def _aggregate_to(query: WindowedAggregate) -> Tree:
     tree |= _optional("lateness", lateness_to(query.lateness))
     tree |= _optional("early", early_to(query.early))
     tree |= _optional("fill", "empty" if query.fill_empty else None)
+    tree |= _optional("completeness", query.completeness)
     tree["aggregates"] = {
         name: own_to_mapping(one) if isinstance(one, OwnAggregate) else to_sql(one) for name, one in query.aggregates
     }
@@ -164,6 +165,7 @@ def _aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
         lateness_from(tree.get("lateness", {})),
         early_from(tree.get("early")),
         tree.get("fill") == "empty",
+        bool(tree.get("completeness", False)),
     )
 
 

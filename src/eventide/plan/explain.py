@@ -103,6 +103,8 @@ def _windows(query: WindowedAggregate) -> Iterator[str]:
         yield f"early       results before a window is complete, {often}"
     if query.fill_empty:
         yield "fill        windows in which a known key sent nothing show as empty"
+    if query.completeness:
+        yield "complete    each row says what share of its events is expected to be in it"
     for name, aggregate in query.aggregates:
         yield f"aggregate   {name} = {to_sql(aggregate) if isinstance(aggregate, Aggregation) else 'an own aggregate'}"
 

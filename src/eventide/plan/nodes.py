@@ -66,7 +66,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class WindowedAggregate:
-    """Group by keys, put into windows, aggregate; with the late policy and what comes out early or empty."""
+    """Group by keys, put into windows, aggregate; with the late policy, what comes out early or empty, and
+    whether results say how complete they are.
+    """
 
     keys: tuple[str, ...]
     window: Window
@@ -74,6 +76,7 @@ class WindowedAggregate:
     lateness: Lateness = field(default_factory=Lateness)
     early: Early | None = None
     fill_empty: bool = False
+    completeness: bool = False
 
 
 @dataclass(frozen=True, slots=True)

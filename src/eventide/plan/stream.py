@@ -236,19 +236,22 @@ class Grouped:
         lateness: Duration = "0s",
         early: Early | None = None,
         fill: Literal["empty"] | None = None,
+        completeness: bool = False,
     ) -> Windowed:
         """Put the events into windows.
 
         `lateness` is how long after its end a window takes corrections; `late` what happens to events behind that:
         `"side"` (to the `late` output), `"drop"` (counted only), or `"update"`, the default with a lateness, which is
         `"side"` and insists on one. `early` asks for results before the window is complete. `fill="empty"` gives rows
-        for windows in which a known key had no event.
+        for windows in which a known key had no event. `completeness` adds a column with the share of a window's events
+        that are expected to be in it when its row goes out (docs/lateness.md).
         """
         allowed_us = lateness_us(lateness)
         policy: LatePolicy = late or ("update" if allowed_us else "side")
         if fill not in (None, "empty"):
             raise ValueError(f'fill={fill!r} is not a choice: use fill="empty" or leave it out')
-        return Windowed(self.plan, self.keys, window, Lateness(policy, allowed_us), early, fill == "empty")
+        accepted = Lateness(policy, allowed_us)
+        return Windowed(self.plan, self.keys, window, accepted, early, fill == "empty", completeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,7 @@ class Windowed:
     lateness: Lateness
     early: Early | None
     fill_empty: bool
+    completeness: bool = False
 
     def agg(self, **aggregates: Aggregation | OwnAggregate) -> Stream:
         """Name the aggregates of each window. The stream that comes back is one of results."""
@@ -269,9 +273,9 @@ class Windowed:
                 raise TypeError(
                     f'agg({name}=...) is not an aggregate but {value!r}: write for example {name}=col("dose").mean()'
                 )
-        node = WindowedAggregate(
-            self.keys, self.window, tuple(aggregates.items()), self.lateness, self.early, self.fill_empty
-        )
+        named = tuple(aggregates.items())
+        settings = (self.lateness, self.early, self.fill_empty, self.completeness)
+        node = WindowedAggregate(self.keys, self.window, named, *settings)
         return Stream(replace(self.plan, aggregate=node))
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from eventide.engine.clocks import Clocks
 from eventide.engine.monitor.measured import LogCounts, Measured, measured
+from eventide.engine.monitor.shortfall import Shortfall
 from eventide.engine.monitor.tally import Frames, Tally
 from eventide.flow import ARRIVAL
 from eventide.instants import NO_WATERMARK
@@ -39,10 +40,13 @@ class LogWatch:
 
 @dataclass
 class Monitor:
-    """Watches all logs of a run. `keys` are the columns that tell whose an event is."""
+    """Watches all logs of a run. `keys` are the columns that tell whose an event is; `shortfall` is kept for a plan
+    that asks how complete its windows are.
+    """
 
     settings: EventTime
     keys: Sequence[str] = ()
+    shortfall: Shortfall | None = None
     logs: dict[str, LogWatch] = field(default_factory=dict)
 
     def of(self, log: str) -> LogWatch:
@@ -53,6 +57,8 @@ class Monitor:
 
     def see(self, log: str, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
         """Look at the admitted rows of a batch, their event times and the watermark in front of each."""
+        if self.shortfall is not None:
+            self.shortfall.see(log, times, before)
         if not rows.height:
             return
         watch = self.of(log)
@@ -111,11 +117,14 @@ class Monitor:
         for number, watch in enumerate(self.logs.values()):
             frames |= {f"{number}.{name}": frame for name, frame in watch.samples.dump().items()}
             frames |= {f"{number}.refused.{name}": frame for name, frame in watch.refused.dump().items()}
-        return {log: msgspec.to_builtins(watch.counts) for log, watch in self.logs.items()}, frames
+        counts = {log: msgspec.to_builtins(watch.counts) for log, watch in self.logs.items()}
+        return {"counts": counts, "shortfall": self.shortfall.dump() if self.shortfall is not None else None}, frames
 
-    def restore(self, values: object, frames: Mapping[str, pl.DataFrame]) -> None:
+    def restore(self, values: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot back."""
-        counts = msgspec.convert(values, dict[str, LogCounts])
+        if self.shortfall is not None:
+            self.shortfall.load(values["shortfall"])
+        counts = msgspec.convert(values["counts"], dict[str, LogCounts])
         for number, (log, one) in enumerate(counts.items()):
             mine = _part(frames, f"{number}.")
             samples, refused = Tally.load(self.keys, mine), Tally.load(self.keys, _part(mine, "refused."))

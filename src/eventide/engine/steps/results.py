@@ -46,7 +46,7 @@ class ResultRows:
         keys = ordered.select(_KEY) if _KEY in ordered.columns else self.keys.decode(ordered.get_column(CODE))
         values = self.aggregates.results(ordered)
         before = [name for name in self.extras if name in ("log", "window_number")]
-        behind = [name for name in self.extras if name in ("early", "op")]
+        behind = [name for name in self.extras if name in ("early", "op", "completeness")]
         return pl.DataFrame(
             [
                 *(column.alias(name) for column, name in zip(keys, self.keys.names, strict=True)),

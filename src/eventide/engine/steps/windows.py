@@ -14,6 +14,8 @@ import polars as pl
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, lower, stack
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.monitor import Shortfall
+from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
 from eventide.engine.steps.disjoint import DisjointWindows
 from eventide.engine.steps.empty import EmptyWindows, Top
@@ -54,6 +56,7 @@ class WindowStep:
     """Windows over all keys, and the rows made of what is due."""
 
     def __init__(self, kind: Kind, workers: int, results: ResultRows, input_types: Mapping[str, pl.DataType]) -> None:
+        self.shortfall = Shortfall() if "completeness" in results.extras else None
         self._parts = [kind.make() for _ in range(workers)]
         self._top = kind.top
         self._results = results
@@ -71,13 +74,13 @@ class WindowStep:
             self._top.see(rows)
         if len(self._parts) == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
-            return Judged(self._made(judged.results), judged.late, judged.on_time, judged.corrected)
+            return Judged(self._made(judged.results, progress), judged.late, judged.on_time, judged.corrected)
         all_judged = [
             part.on_batch(log, rows.filter(pl.col(CODE) % len(self._parts) == number), progress)
             for number, part in enumerate(self._parts)
         ]
         return Judged(
-            self._made([due for judged in all_judged for due in judged.results]),
+            self._made([due for judged in all_judged for due in judged.results], progress),
             pl.concat([judged.late for judged in all_judged]).sort(PLACE),
             sum(judged.on_time for judged in all_judged),
             sum(judged.corrected for judged in all_judged),
@@ -85,10 +88,16 @@ class WindowStep:
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """Rows of what came due without new events."""
-        return self._made([due for part in self._parts for due in part.on_progress(progress)])
+        return self._made([due for part in self._parts for due in part.on_progress(progress)], progress, behind=True)
 
-    def _made(self, due: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        return [self._results.make(stack(due))] if due else []
+    def _made(self, due: list[pl.DataFrame], progress: Progress, behind: bool = False) -> list[pl.DataFrame]:
+        """The rows of windows that are due, in the batch being read or `behind` all of its rows."""
+        if not due:
+            return []
+        rows = stack(due)
+        if self.shortfall is not None:
+            rows = rows.with_columns(how_complete(rows, progress, self.shortfall, behind))
+        return [self._results.make(rows)]
 
     @property
     def result_schema(self) -> dict[str, pl.DataType]:
@@ -98,6 +107,7 @@ class WindowStep:
         rows = pl.DataFrame(schema={**narrow, **self._input_types})
         states = state.partial(rows, [CODE])
         extras = {"log": pl.String(), "window_number": pl.Int64(), "early": pl.Boolean(), "op": pl.String()}
+        extras |= {"completeness": pl.Float64()}
         marks = {"window_start": pl.Int64(), "window_end": pl.Int64(), **MARKS, **extras}
         due = states.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in marks.items())
         return dict(self._results.make(due).schema)
@@ -160,5 +170,6 @@ def _extras(plan: Plan, query: WindowedAggregate) -> tuple[str, ...]:
         "window_number": isinstance(query.window, Count),
         "early": query.early is not None,
         "op": revised and (isinstance(query.window, Session) or filters),
+        "completeness": query.completeness,
     }
     return tuple(name for name, present in extras.items() if present)
