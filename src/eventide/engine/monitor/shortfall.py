@@ -101,10 +101,12 @@ class Shortfall:
         starts = pl.Series([start for start, _, _ in moved], dtype=pl.Int64)
         place = due.get_column("place").cast(pl.Int64) if in_batch else pl.Series([0]).new_from_index(0, due.height)
         end, start = due.get_column("window_end"), due.get_column("window_start").clip(lower_bound=-_LONGEST_US)
+        # at the end of the input the watermark stands at the end of time: nothing is missing, however long the window
+        slack = (watermark.clip(upper_bound=2 * _LONGEST_US) - end.clip(upper_bound=_LONGEST_US)).clip(lower_bound=0)
         asked = pl.DataFrame(
             [
                 (starts.search_sorted(place, side="right").cast(pl.Int64) - 1).alias("moment"),
-                (watermark.clip(upper_bound=2**62) - end.clip(upper_bound=2**62)).clip(lower_bound=0).alias("slack"),
+                slack.alias("slack"),
                 (end.clip(upper_bound=_LONGEST_US) - start).clip(1, _LONGEST_US).alias("length"),
             ]
         )

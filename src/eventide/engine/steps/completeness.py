@@ -31,4 +31,7 @@ def how_complete(due: pl.DataFrame, progress: Progress, shortfall: Shortfall, be
     # what is due has been reached, whatever the place in front of it showed
     reached = frame.select(pl.max_horizontal("shown", "window_end", least).cast(pl.Int64)).to_series()
     told = shortfall.completeness(due.with_columns(places.alias("place")), reached, in_batch=not behind)
-    return told.set(phase == EARLY, None).alias("completeness")
+    early = phase == EARLY
+    if "early" in due.columns:
+        early = early | due.get_column("early").fill_null(False)
+    return told.set(early, None).alias("completeness")

@@ -1,0 +1,83 @@
+"""How complete windows said they were, and how complete they turned out: the figures of docs/lateness.md, to the digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import eventide as et
+from tests.real.streams import STREAMS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "lateness.md"
+DEVICE = ("device",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stream, its bound and its windows."""
+
+    stream: str
+    bound: str
+    size: str
+    keys: tuple[str, ...] = ()
+    cap: str | None = None
+
+    @property
+    def title(self) -> str:
+        whose = f"per_key, cap {self.cap}" if self.cap else "log"
+        return f"| {self.stream} | {', '.join(self.keys) or 'none'} | {whose} | {self.bound} | {self.size} |"
+
+
+CASES = [
+    Case("safecast, reversed", "30m", "1h"),
+    Case("safecast, reversed", "30m", "1h", DEVICE),
+    Case("safecast, by upload", "30m", "1h"),
+    Case("safecast, by upload", "30m", "1h", DEVICE),
+    Case("safecast, reversed", "20m", "1h", DEVICE, "6h"),
+    Case("safecast, reversed", "45m", "5m"),
+    Case("phones d-1", "0s", "200ms"),
+    Case("phones d-2", "0s", "200ms"),
+    Case("phones d-2", "0s", "500ms"),
+    Case("simulated regimes", "2s", "5s"),
+    Case("simulated drift", "2s", "5s"),
+    Case("simulated outages", "0s", "2s"),
+]
+
+
+def windows(shared: Path, case: Case) -> pl.DataFrame:
+    """Each window that came out with what it said (`completeness`), what it held (`n`) and what came too late (`lost`)."""
+    plan = STREAMS[case.stream](shared).plan
+    assert plan.event_time is not None
+    clock = plan.event_time.clock if case.cap is None else et.per_key("device", cap=case.cap)
+    timed = et.Stream(replace(plan, event_time=replace(plan.event_time, strategy=et.bounded(case.bound), clock=clock)))
+    counted = timed.group_by(*case.keys).window(et.tumbling(case.size), completeness=True).agg(n=et.count())
+    out = counted.run(show=False)
+    identity = [*case.keys, "window_start"]
+    lost = out.late.group_by(identity).agg(pl.len().cast(pl.Int64).alias("lost"))
+    return out.results.join(lost, on=identity, how="left", nulls_equal=True).with_columns(pl.col("lost").fill_null(0))
+
+
+def row(case: Case, made: pl.DataFrame) -> str:
+    told = made.filter(pl.col("completeness").is_between(0.90, 0.95, closed="left"))
+    held, lost = told["n"].sum(), told["lost"].sum()
+    said = (told["completeness"] * (told["n"] + told["lost"])).sum() / (held + lost)
+    each = (told["n"] / (told["n"] + told["lost"])).mean()
+    there = held / (held + lost)
+    mark = "" if 0.89 <= there <= 0.96 else " (no)"
+    return f"{case.title} {told.height:,} | {said:.1%} | {there:.1%}{mark} | {each:.1%} |"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_the_docs_show_what_windows_said_and_what_they_held(shared: Path, case: Case) -> None:
+    shown = [line for line in DOCS.read_text().splitlines() if line.startswith(case.title)]
+    assert shown == [row(case, windows(shared, case))]
+
+
+def test_hourly_windows_of_the_radiation_network_are_calibrated(shared: Path) -> None:
+    for case in CASES[:5]:
+        told = windows(shared, case).filter(pl.col("completeness").is_between(0.90, 0.95, closed="left"))
+        assert told.height >= 400
+        assert 0.90 <= told["n"].sum() / (told["n"].sum() + told["lost"].sum()) <= 0.95, case.title
