@@ -94,3 +94,31 @@ def test_ctrl_c_closes_in_order_and_says_where_it_stood(tmp_path: Path) -> None:
     assert "2 received = 2 on time" in said
     assert "stopped at watermark 2026-01-01 00:05:58" in told
     assert pl.read_csv(out)["sensor"].to_list() == ["a"]
+
+
+def test_advise_tells_what_bounds_buy_and_draws_it(tmp_path: Path) -> None:
+    assert eventide("simulate", str(tmp_path / "r.csv"), "--devices", "3", "--duration", "6h").returncode == 0
+    words = [
+        "advise",
+        str(tmp_path / "r.csv"),
+        "--window",
+        "5m",
+        "--picture",
+        str(tmp_path / "p.png"),
+        "--if-bound",
+        "1h",
+    ]
+    done = eventide(*words)
+    assert done.returncode == 0, done.stderr
+    assert "read with --time 'captured'" in done.stdout
+    assert '.event_time("captured", et.' in done.stdout
+    assert "windows only here" in done.stdout
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_advise_takes_a_pipeline_and_refuses_what_it_cannot_read(tmp_path: Path) -> None:
+    assert '.event_time("at", et.bounded(' in eventide("advise", "examples/doses.py").stdout
+    (tmp_path / "x.txt").write_text('{"a": 1}\n"b\n')
+    done = eventide("advise", str(tmp_path / "x.txt"))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -76,7 +76,9 @@ def test_cuts_restarts_and_workers_do_not_move_the_estimate(made: et.Stream) -> 
         assert other.equals(whole), (size, workers, restarts)
     told = whole["completeness"]
     assert told[-1] == 1.0, "at the end of the input nothing more can come"
-    assert whole.filter(pl.col("completeness").is_between(0, 1) | pl.col("completeness").is_null()).height == whole.height
+    assert (
+        whole.filter(pl.col("completeness").is_between(0, 1) | pl.col("completeness").is_null()).height == whole.height
+    )
 
 
 def test_the_estimate_is_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:

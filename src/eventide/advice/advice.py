@@ -51,6 +51,8 @@ class Advice:
         events = self.recording.events.height
         parts = [f"{events:,} events, {self.recording.refused:,} refused", *self._table(), "", *self._costs()]
         parts += [f"suspect: {row['who']}: {row['reason']}" for row in self.lateness.suspects.iter_rows(named=True)]
+        if self.recording.settings.max_age_us is None and "rollover" in self.lateness.suspects["kind"].to_list():
+            parts.append('a guard such as max_age="365d" refuses them: set it and ask again')
         parts += [
             "",
             f"for at most {self.late_rate:.3%} late:",

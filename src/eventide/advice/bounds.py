@@ -15,6 +15,7 @@ from eventide.advice.ladder import rung_at_least, rungs_between
 from eventide.advice.recording import Recording
 from eventide.engine.clocks import clocks_for
 from eventide.engine.keys import key_table
+from eventide.engine.monitor.tally import ROLLOVER_US
 from eventide.flow import LOG
 from eventide.instants import NO_WATERMARK
 from eventide.semantics.eventtime import Adaptive, EventTime, KeyClock, LogClock
@@ -68,8 +69,11 @@ def bounds(recording: Recording, rates: tuple[float, ...], cap_us: int | None = 
 
 
 def default_cap_us(recording: Recording) -> int:
-    """The rung that all but one in ten thousand events are not further behind their log's front than."""
+    """The rung that all but one in ten thousand events are not further behind their log's front than; events further
+    back than half a rollover of GPS weeks have wrong clocks and are left out.
+    """
     behind = recording.events.select((pl.col("log_front") - pl.col("t")).clip(lower_bound=0)).to_series().drop_nulls()
+    behind = behind.filter(behind < ROLLOVER_US // 2)
     return max(rung_at_least(int(behind.quantile(0.9999, "higher") or 0)), 1_000_000)
 
 

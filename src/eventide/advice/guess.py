@@ -64,14 +64,14 @@ _TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What was told or guessed about a file. Paths are column names or, in nested rows, paths such as `a.b[0].c`."""
+    """What was told or guessed about a file. Paths are column names or, in nested rows, paths such as `a.b[0].c`; the
+    stream's columns have the same names without leading underscores.
+    """
 
     time: str
     arrival: str | None
     key: str | None
     order: str
-    separator: str
-    fields: Mapping[str, Field]
 
     def __str__(self) -> str:
         told = [f"--time {self.time!r}", f"--order {self.order}"]
@@ -100,19 +100,24 @@ def stream_of_file(  # noqa: PLR0913 - what a person may say about a file
     rows, separator = _sample(path, suffix)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     found = _columns(columns, rows, (time, arrival, key))
-    fields = {"time": _instant(found[0], rows, time_format)}
-    if found[1] is not None:
-        fields["arrival"] = _instant(found[1], rows, time_format)
+    fields = {column_of(name): _instant(name, rows, time_format) for name in found[:2] if name is not None}
     if found[2] is not None:
-        fields["key"] = field(str, path=found[2])
-    way = order or _order_of(rows, found[1], fields)
-    guess = Guess(found[0], found[1], found[2], way, separator, fields)
-    places = {"as_is": "as_is", "reversed": "reversed", "arrival": by_arrival(_tie(rows, found[1], fields))}
+        fields[column_of(found[2])] = field(str, path=found[2])
+    formats = () if found[1] is None else fields[column_of(found[1])].formats
+    way = order or _order_of(rows, found[1], formats)
+    guess = Guess(found[0], found[1], found[2], way)
+    places = {"as_is": "as_is", "reversed": "reversed", "arrival": by_arrival(_tie(rows, found[1], formats))}
     if way not in places:
         raise ValueError(f"order={way!r} is not a choice: use {', '.join(places)}")
-    settings = {"schema": fields, "arrival": "arrival" if found[1] is not None else None, "order": places[way]}
+    arrived = None if found[1] is None else column_of(found[1])
+    settings = {"schema": fields, "arrival": arrived, "order": places[way]}
     read = read_ndjson(path, **settings) if separator == "" else read_csv(path, separator=separator, **settings)  # type: ignore[arg-type]
-    return _timed(read, "time", max_age, found[1] is not None), guess
+    return _timed(read, column_of(found[0]), max_age, arrived is not None), guess
+
+
+def column_of(path: str) -> str:
+    """The name that a column of a file has in the stream: names with an underscore in front are Eventide's own."""
+    return path.lstrip("_") or path
 
 
 def _timed(stream: Stream, column: str, max_age: str | None, has_arrival: bool) -> Stream:
@@ -133,7 +138,7 @@ def _of_parquet(
     who = key or _named(others, _KEYS)
     way = order or ("arrival" if late else "as_is")
     read = read_parquet(path, arrival=late, order=by_arrival() if way == "arrival" else way)  # type: ignore[arg-type]
-    return _timed(read, when, max_age, late is not None), Guess(when, late, who, way, "", {})
+    return _timed(read, when, max_age, late is not None), Guess(when, late, who, way)
 
 
 def _sample(path: Path, suffix: str) -> tuple[list[dict[str, str]], str]:
@@ -147,10 +152,24 @@ def _sample(path: Path, suffix: str) -> tuple[list[dict[str, str]], str]:
     if not lines:
         raise PlanError.of("advise", f"{path} is empty", "Give a file with rows")
     if suffix in (".ndjson", ".jsonl", ".json"):
-        return [_flat(json.loads(line)) for line in lines if line.strip()], ""
+        return [_flat(_row(line, path)) for line in lines if line.strip()], ""
     separator = max(",;\t|", key=lines[0].count)
-    frame = pl.read_csv("".join(lines).encode(), separator=separator, infer_schema=False, truncate_ragged_lines=True)
+    try:
+        frame = pl.read_csv(
+            "".join(lines).encode(), separator=separator, infer_schema=False, truncate_ragged_lines=True
+        )
+    except pl.exceptions.PolarsError:
+        remedy = "Give a .csv, .ndjson or .parquet file, or a pipeline that reads it"
+        raise PlanError.of("advise", f"{path} does not read as a table with a header", remedy) from None
     return [{name: value for name, value in row.items() if value} for row in frame.iter_rows(named=True)], separator
+
+
+def _row(line: str, path: Path) -> object:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        remedy = "Give a file with one JSON object on each line, or a pipeline that reads it"
+        raise PlanError.of("advise", f"{path} has a line that is no JSON: {line[:60].strip()!r}", remedy) from None
 
 
 def _flat(value: object, path: str = "") -> dict[str, str]:
@@ -217,22 +236,21 @@ def _instant(name: str, rows: Sequence[Mapping[str, str]], time_format: str | No
     return field(Instant, path=name) if known is None else field(Instant, path=name, formats=known)
 
 
-def _arrivals(rows: Sequence[Mapping[str, str]], arrival: str, fields: Mapping[str, Field]) -> pl.Series:
+def _arrivals(rows: Sequence[Mapping[str, str]], arrival: str, formats: Sequence[str]) -> pl.Series:
     texts = pl.Series([row[arrival] for row in rows if arrival in row], dtype=pl.String)
-    formats = fields["arrival"].formats
     if formats:
         return texts.str.to_datetime(formats[0], strict=False, time_unit="us").drop_nulls()
     return texts if texts.str.contains("T").any() else texts.cast(pl.Float64, strict=False).drop_nulls()
 
 
-def _order_of(rows: Sequence[Mapping[str, str]], arrival: str | None, fields: Mapping[str, Field]) -> str:
+def _order_of(rows: Sequence[Mapping[str, str]], arrival: str | None, formats: Sequence[str]) -> str:
     if arrival is None:
         return "as_is"
-    return "as_is" if _arrivals(rows, arrival, fields).is_sorted() else "arrival"
+    return "as_is" if _arrivals(rows, arrival, formats).is_sorted() else "arrival"
 
 
-def _tie(rows: Sequence[Mapping[str, str]], arrival: str | None, fields: Mapping[str, Field]) -> str:
+def _tie(rows: Sequence[Mapping[str, str]], arrival: str | None, formats: Sequence[str]) -> str:
     """Rows of one arrival stand as in the file; in a file that runs backwards, the other way round."""
     if arrival is None:
         return "offset"
-    return "reversed" if _arrivals(rows, arrival, fields).is_sorted(descending=True) else "offset"
+    return "reversed" if _arrivals(rows, arrival, formats).is_sorted(descending=True) else "offset"

@@ -41,13 +41,14 @@ def advise(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Say which bound to choose, what it costs, who costs most, and what other settings would have changed."""
     from eventide import advice
+    from eventide.advice.guess import column_of
     from eventide.semantics.windows import tumbling
 
     stream, told = _stream(input, (time, arrival, key, order, time_format, max_age))
     name = key
     if told is not None:
         typer.echo(str(told))
-        name = "key" if told.key is not None and told.fields else told.key
+        name = None if told.key is None else column_of(told.key)
     if window is not None:
         stream = _windows(stream, name, window)
     found = advice.advise(stream, key=name, late_rate=late_rate, cap=cap)
