@@ -54,7 +54,7 @@ def windows(shared: Path, case: Case) -> pl.DataFrame:
     clock = plan.event_time.clock if case.cap is None else et.per_key("device", cap=case.cap)
     timed = et.Stream(replace(plan, event_time=replace(plan.event_time, strategy=et.bounded(case.bound), clock=clock)))
     counted = timed.group_by(*case.keys).window(et.tumbling(case.size), completeness=True).agg(n=et.count())
-    out = counted.run(show=False)
+    out: et.Outcome = counted.run(show=False)
     identity = [*case.keys, "window_start"]
     lost = out.late.group_by(identity).agg(pl.len().cast(pl.Int64).alias("lost"))
     return out.results.join(lost, on=identity, how="left", nulls_equal=True).with_columns(pl.col("lost").fill_null(0))
