@@ -53,9 +53,12 @@ class Learner:
         if len(self.buckets) >= 1_000:
             share = max(min(rate + self.surplus / horizon, 3 * rate), rate / 2)
             allowed = share * sum(self.counts.values())
-            # the smallest bucket above which no more than the allowed share lies
-            lower = [b for b in self.counts if sum(n for other, n in self.counts.items() if other >= b) > allowed]
-            self.chosen = max(lower, default=0)
+            above, self.chosen = 0, 0
+            for bucket in sorted(self.counts, reverse=True):
+                above += self.counts[bucket]
+                if above > allowed:
+                    self.chosen = bucket
+                    break
 
 
 @dataclass
