@@ -42,9 +42,10 @@ def windowed(stream: et.Stream, strategy: Strategy, clock: KeyClock | None = Non
     )
 
 
-def test_every_row_of_the_table_is_what_a_run_with_that_bound_loses() -> None:
+@pytest.mark.parametrize("given", [None, "4s"])
+def test_every_row_of_the_table_is_what_a_run_with_that_bound_loses(given: str | None) -> None:
     stream = windowed(two_devices(), et.ascending())
-    advice = et.advise(stream)
+    advice = et.advise(stream, cap=given)
     fixed = advice.bounds.table.filter(pl.col("strategy") == "bounded")
     assert set(fixed["clock"]) == {"log", "key"}
     cap = et.per_key("device", cap=f"{advice.bounds.cap_us}us")
