@@ -92,8 +92,9 @@ def _stars(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float
     axes.scatter(
         x, y, color=colour, marker="*", s=110, edgecolors="black", linewidths=0.5, zorder=3, label=f"adaptive, {named}"
     )
+    offset, side = ((-6, -11), "right") if colour == _COLOURS["log"] else ((7, 4), "left")
     for setting, at in zip(rows.get_column("setting"), zip(x, y, strict=True), strict=True):
-        axes.annotate(f"{setting * 100:g} %", at, xytext=(0, -13), textcoords="offset points", fontsize=7, ha="center")
+        axes.annotate(f"{setting * 100:g} %", at, offset, textcoords="offset points", fontsize=7, ha=side)
 
 
 def _scales(axes: Axes, table: pl.DataFrame, floor: float) -> None:
