@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from eventide.advice.bounds import Bounds, bounds
-from eventide.advice.costs import costs, needed_us
+from eventide.advice.costs import costs
 from eventide.advice.picture import completeness_against_delay
 from eventide.advice.recommend import Recommendation, length_text, recommend
 from eventide.advice.recording import Recording, record
@@ -108,6 +108,3 @@ def advise(stream: Stream, *, key: str | None = None, late_rate: float = 0.01, c
 
 def _us(length: object) -> int:
     return int(pl.Series([length], dtype=pl.Duration("us")).cast(pl.Int64)[0])
-
-
-__all__ = ["Advice", "advise", "needed_us"]

@@ -260,7 +260,7 @@ class Pipeline:
             self.windows.restore(saved.part("windows."))
         if self.door is not None:
             load_clocks(self.door.clocks, saved.values["clocks"], saved.part("clocks."))
-            if self.door.monitor is not None and saved.values["monitor"] is not None:
+            if self.door.monitor is not None and saved.values.get("monitor") is not None:
                 self.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
         for name, frame in saved.part("passed.").items():
             self._shape(name).passed = frame
