@@ -187,3 +187,13 @@ def test_more_keys_than_are_kept_leave_the_worst(monkeypatch: pytest.MonkeyPatch
     assert isinstance(made.door.monitor, Monitor)
     put(made, events, 10)
     assert measured(made).keys["device"].to_list() == ["d63", "d62", "d61", "d60"]
+
+
+@pytest.mark.parametrize("name", ["log", "events", "t", "weight", "front", "bucket", "n", "displacement_p50"])
+def test_a_key_may_have_any_name(name: str) -> None:
+    schema = et.schema({name: str, "at": et.Instant})
+    events = [{name: "x" if number % 2 else None, "at": number * 1_000} for number in range(20)]
+    timed = et.from_rows(events, schema=schema).event_time("at", et.bounded("1s"))
+    out = timed.group_by(name).window(et.tumbling("5s")).agg(total=et.count()).run(show=False)
+    assert out.lateness.keys["events"].to_list() == [10, 10]
+    assert out.lateness.keys.height == 2

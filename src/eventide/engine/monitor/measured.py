@@ -69,6 +69,7 @@ def measured(
 ) -> Measured:
     """The frames of what was counted, by log: exact counts, samples, and rows that the guards refused."""
     samples = {log: tally for log, (_, tally, _) in logs.items()}
+    inner = tuple(f"_key{number}" for number in range(len(keys)))
     histogram = _by_log({log: tally.histogram for log, tally in samples.items()}, _HISTOGRAM)
     by_key = _by_log({log: tally.by_key for log, tally in samples.items()}, {})
     key_histogram = _by_log({log: tally.key_histogram for log, tally in samples.items()}, {})
@@ -76,13 +77,21 @@ def measured(
     wanted = settings.strategy.late_rate if isinstance(settings.strategy, Adaptive) else None
     return Measured(
         _logs({log: counts for log, (counts, _, _) in logs.items()}, histogram, clocks, wanted),
-        _keys(by_key, key_histogram, keys),
+        _keys(by_key, key_histogram, inner).rename(dict(zip(inner, map(_shown, keys), strict=True)), strict=False),
         _edges(histogram),
-        suspects(by_key, key_histogram, refused, keys),
+        suspects(by_key, key_histogram, refused, dict(zip(inner, keys, strict=True))),
     )
 
 
 _HISTOGRAM = {"log": pl.String(), "measure": pl.String(), "bucket": pl.Int32(), "n": pl.Int64()}
+
+
+def _shown(key: str) -> str:
+    """The name of a key column in the frame of keys: its own, unless a figure has that name."""
+    return f"{key}_key" if key in _TAKEN or key.split("_", maxsplit=1)[0] in ("displacement", "lateness") else key
+
+
+_TAKEN = ("log", "events", "behind", "share", "ahead")
 
 
 def _by_log(frames: Mapping[str, pl.DataFrame | None], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

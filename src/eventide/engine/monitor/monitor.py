@@ -26,6 +26,7 @@ EVERY_EVENTS = 32_768
 """So many events at the beginning of a log are all looked at."""
 
 STRIDE_EVENTS = 251
+_TOGETHER_ROWS = 1_024
 """Behind them one in so many is: a prime, so that devices that report in turn are all met."""
 
 
@@ -36,6 +37,7 @@ class LogWatch:
     counts: LogCounts
     samples: Tally
     refused: Tally
+    backlog: list[pl.DataFrame] = field(default_factory=list)
 
 
 @dataclass
@@ -52,8 +54,13 @@ class Monitor:
     def of(self, log: str) -> LogWatch:
         """What is known of a log."""
         if log not in self.logs:
-            self.logs[log] = LogWatch(LogCounts(), Tally(self.keys), Tally(self.keys))
+            self.logs[log] = LogWatch(LogCounts(), Tally(self._inner), Tally(self._inner))
         return self.logs[log]
+
+    @property
+    def _inner(self) -> tuple[str, ...]:
+        """The key columns in samples: a user's column may have any name but one that begins with an underscore."""
+        return tuple(f"_key{number}" for number in range(len(self.keys)))
 
     def see(self, log: str, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
         """Look at the admitted rows of a batch, their event times and the watermark in front of each."""
@@ -62,22 +69,40 @@ class Monitor:
         if not rows.height:
             return
         watch = self.of(log)
+        # one event at a time is common where results must come at once: such batches are looked at together, later
+        watch.backlog.append(self._columns(rows, times, before))
+        if rows.height >= _TOGETHER_ROWS or len(watch.backlog) >= _TOGETHER_ROWS:
+            self._look(watch)
+
+    def _columns(self, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> pl.DataFrame:
+        """What the monitor needs of rows."""
+        keys = [rows.get_column(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
+        arrival = rows.get_column(ARRIVAL).to_physical().alias("arrival")
+        return pl.DataFrame([*keys, times.alias("t"), before.alias("before"), arrival])
+
+    def _look(self, watch: LogWatch) -> None:
+        """Look at the rows that wait."""
+        if not watch.backlog:
+            return
+        rows = watch.backlog[0] if len(watch.backlog) == 1 else pl.concat(watch.backlog)
+        watch.backlog = []
+        self._see(watch, rows)
+
+    def _see(self, watch: LogWatch, rows: pl.DataFrame) -> None:
+        times, before = rows.get_column("t"), rows.get_column("before")
         _count(watch.counts, rows, times, before)
         front, counts = watch.counts.front, watch.counts
         head = min(max(EVERY_EVENTS - counts.events, 0), rows.height)
         if head:
             fronts = _fronts(times.head(head), front)
-            watch.samples.add(self._samples(rows.head(head), times.head(head), before.head(head), fronts, 1))
+            watch.samples.add(_samples(rows.head(head), fronts, 1))
             front = max(front, int(times.head(head).max()))  # type: ignore[arg-type] # integers
         first = head + -(counts.events + head) % STRIDE_EVENTS
         fronts, counts.front = _stride_fronts(times.slice(head, first - head), times.slice(first), front)
         counts.events += rows.height
         if fronts.len():
             every = pl.int_range(first, rows.height, STRIDE_EVENTS, dtype=pl.UInt32, eager=True)
-            few = rows.select(*self.keys, ARRIVAL)[every]
-            watch.samples.add(
-                self._samples(few, times.gather(every), before.gather(every), _known(fronts), STRIDE_EVENTS)
-            )
+            watch.samples.add(_samples(rows[every], _known(fronts), STRIDE_EVENTS))
 
     def see_refused(self, log: str, bad: pl.DataFrame) -> None:
         """Look at the rows that a guard refused: their times tell of clocks that are wrong."""
@@ -85,25 +110,14 @@ class Monitor:
         if dated.height:
             none = pl.Series([None], dtype=pl.Int64).new_from_index(0, dated.height)
             times = dated.get_column(self.settings.column).cast(pl.Int64)
-            self.of(log).refused.add(self._samples(dated, times, none, none, 1))
-
-    def _samples(
-        self, rows: pl.DataFrame, times: pl.Series, before: pl.Series, fronts: pl.Series, weight: int
-    ) -> pl.DataFrame:
-        return rows.select(
-            *self.keys,
-            times.alias("t"),
-            fronts.alias("front"),
-            before.alias("before"),
-            pl.col(ARRIVAL).cast(pl.Int64).alias("arrival"),
-            pl.lit(weight, dtype=pl.Int64).alias("weight"),
-        )
+            self.of(log).refused.add(_samples(self._columns(dated, times, none), none, 1))
 
     def measured(self, clocks: Clocks) -> Measured:
         """Everything measured so far, as frames."""
-        logs = dict(self.logs)
-        for log in clocks.logs:
-            logs.setdefault(log, LogWatch(LogCounts(), Tally(self.keys), Tally(self.keys)))
+        for watch in self.logs.values():
+            self._look(watch)
+        logs = {log: self.logs.get(log) or LogWatch(LogCounts(), Tally(()), Tally(())) for log in clocks.logs}
+        logs |= self.logs
         return measured(
             self.settings,
             tuple(self.keys),
@@ -115,6 +129,7 @@ class Monitor:
         """Plain values and frames, by the number of the log."""
         frames: Frames = {}
         for number, watch in enumerate(self.logs.values()):
+            self._look(watch)
             frames |= {f"{number}.{name}": frame for name, frame in watch.samples.dump().items()}
             frames |= {f"{number}.refused.{name}": frame for name, frame in watch.refused.dump().items()}
         counts = {log: msgspec.to_builtins(watch.counts) for log, watch in self.logs.items()}
@@ -127,7 +142,7 @@ class Monitor:
         counts = msgspec.convert(values["counts"], dict[str, LogCounts])
         for number, (log, one) in enumerate(counts.items()):
             mine = _part(frames, f"{number}.")
-            samples, refused = Tally.load(self.keys, mine), Tally.load(self.keys, _part(mine, "refused."))
+            samples, refused = Tally.load(self._inner, mine), Tally.load(self._inner, _part(mine, "refused."))
             self.logs[log] = LogWatch(one, samples, refused)
 
 
@@ -143,6 +158,10 @@ def _part(frames: Mapping[str, pl.DataFrame], prefix: str) -> Frames:
     return {name[len(prefix) :]: frame for name, frame in frames.items() if name.startswith(prefix)}
 
 
+def _samples(rows: pl.DataFrame, fronts: pl.Series, weight: int) -> pl.DataFrame:
+    return rows.with_columns(fronts.alias("front"), pl.lit(weight, dtype=pl.Int64).alias("weight"))
+
+
 def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
     """What is exact but the front: events behind their watermark, how far at most, the newest arrival."""
     is_behind = times < before
@@ -151,7 +170,7 @@ def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.S
         counts.behind += behind
         far = (before.filter(is_behind) - times.filter(is_behind)).max()
         counts.behind_us_max = max(counts.behind_us_max, int(far))  # type: ignore[arg-type] # integers
-    newest = rows.get_column(ARRIVAL).to_physical().max()
+    newest = rows.get_column("arrival").max()
     if newest is not None:
         counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))  # type: ignore[arg-type]
 

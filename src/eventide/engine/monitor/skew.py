@@ -5,7 +5,7 @@ Law: a suspect is named with the figures that made it one; nothing is corrected 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -31,14 +31,15 @@ _SCHEMA: Final = {
 
 
 def suspects(
-    by_key: pl.DataFrame, key_histogram: pl.DataFrame, refused: pl.DataFrame, keys: Sequence[str]
+    by_key: pl.DataFrame, key_histogram: pl.DataFrame, refused: pl.DataFrame, keys: Mapping[str, str]
 ) -> pl.DataFrame:
     """One row for each suspicion: `log`, `who`, `kind` (`ahead`, `offset`, `rollover`), `reason`, `events`, `offset`.
 
-    *ahead*: more than one event in twenty (or a refused one) carries a time more than a second after its arrival.
-    *rollover*: event times lie whole multiples of 1,024 weeks from their arrival, within two days: the week number of
-    GPS began anew. *offset*: at least 20 events come steadily late by ten minutes or more (the 10 % and 90 % quantiles
-    apart by less than half the median) while the median of the log's keys is a third of it or less.
+    `keys` are the columns of keys with the names that people gave them. *ahead*: more than one event in twenty (or a
+    refused one) carries a time more than a second after its arrival. *rollover*: event times lie whole multiples of
+    1,024 weeks from their arrival, within two days: the week number of GPS began anew. *offset*: at least 20 events
+    come steadily late by ten minutes or more (the 10 % and 90 % quantiles apart by less than half the median) while the
+    median of the log's keys is a third of it or less.
     """
     if not keys:
         return pl.DataFrame(schema=_SCHEMA)
@@ -91,7 +92,7 @@ def _steady(by_key: pl.DataFrame, key_histogram: pl.DataFrame, group: list[str])
     return told.with_columns(pl.col("lateness_us_min").alias("offset"))
 
 
-def _told(rows: pl.DataFrame, keys: Sequence[str], kind: str) -> list[dict[str, object]]:
+def _told(rows: pl.DataFrame, keys: Mapping[str, str], kind: str) -> list[dict[str, object]]:
     """Suspicions in words. They are few: one for each device at most."""
     said = {
         "rollover": "event times are about {} away from arrival, whole multiples of 1,024 weeks: a GPS week rollover",
@@ -101,7 +102,7 @@ def _told(rows: pl.DataFrame, keys: Sequence[str], kind: str) -> list[dict[str, 
     made = []
     for row in rows.iter_rows(named=True):
         length_us = abs(int(row["offset"])) // 1_000_000 * 1_000_000
-        who = ", ".join(f"{name}={row[name]}" for name in keys)
+        who = ", ".join(f"{name}={row[column]}" for column, name in keys.items())
         reason = said.format(duration_text(length_us))
         made.append(
             {"log": row["log"], "who": who, "kind": kind, "reason": reason, "events": row["events"]}
