@@ -38,6 +38,7 @@ class LogWatch:
     samples: Tally
     refused: Tally
     backlog: list[pl.DataFrame] = field(default_factory=list)
+    backlog_rows: int = 0
 
 
 @dataclass
@@ -71,21 +72,23 @@ class Monitor:
         watch = self.of(log)
         # one event at a time is common where results must come at once: such batches are looked at together, later
         watch.backlog.append(self._columns(rows, times, before))
-        if rows.height >= _TOGETHER_ROWS or len(watch.backlog) >= _TOGETHER_ROWS:
+        watch.backlog_rows += rows.height
+        if watch.backlog_rows >= _TOGETHER_ROWS:
             self._look(watch)
 
     def _columns(self, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> pl.DataFrame:
         """What the monitor needs of rows."""
-        keys = [rows.get_column(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
-        arrival = rows.get_column(ARRIVAL).to_physical().alias("arrival")
-        return pl.DataFrame([*keys, times.alias("t"), before.alias("before"), arrival])
+        # by select: a constant column, such as one arrival for all, stays one value
+        keys = [pl.col(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
+        arrival = pl.col(ARRIVAL).cast(pl.Int64).alias("arrival")
+        return rows.select(*keys, times.alias("t"), before.alias("before"), arrival)
 
     def _look(self, watch: LogWatch) -> None:
         """Look at the rows that wait."""
         if not watch.backlog:
             return
         rows = watch.backlog[0] if len(watch.backlog) == 1 else pl.concat(watch.backlog)
-        watch.backlog = []
+        watch.backlog, watch.backlog_rows = [], 0
         self._see(watch, rows)
 
     def _see(self, watch: LogWatch, rows: pl.DataFrame) -> None:
@@ -170,9 +173,9 @@ def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.S
         counts.behind += behind
         far = (before.filter(is_behind) - times.filter(is_behind)).max()
         counts.behind_us_max = max(counts.behind_us_max, int(far))  # type: ignore[arg-type] # integers
-    newest = rows.get_column("arrival").max()
+    newest = rows.select(pl.col("arrival").max()).item()
     if newest is not None:
-        counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))  # type: ignore[arg-type]
+        counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))
 
 
 def _fronts(times: pl.Series, front: int) -> pl.Series:
