@@ -54,7 +54,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     check(plan)
     wall = clock or SystemClock()
     context = ReadContext(wall)
-    pipeline = Pipeline.of(plan, workers)
+    pipeline = Pipeline.of(plan, workers, wall)
     preview(plan, pipeline, ReadContext(wall))
     shown = Show() if show else None
     outlets = open_outlets(plan, pipeline, keep, [shown.frame] if shown else [])
@@ -76,7 +76,12 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         raise
     outlets.close()
     outcome = Outcome(
-        outlets.frames(), pipeline.accounting, finished, pipeline.stream_watermark, max(wall.now_us() - began_us, 1)
+        outlets.frames(),
+        pipeline.accounting,
+        finished,
+        pipeline.stream_watermark,
+        max(wall.now_us() - began_us, 1),
+        pipeline.side_versions(),
     )
     if shown is not None:
         shown.end(outcome)
