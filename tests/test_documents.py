@@ -31,6 +31,20 @@ def test_readme_example_prints_what_the_readme_says(monkeypatch: pytest.MonkeyPa
     assert lines == expected[1].splitlines()
 
 
+def test_pages_print_what_they_say() -> None:
+    """The code of a page is run as one program; each block prints the text that follows it."""
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        names: dict[str, object] = {}
+        printed = ""
+        for kind, block in re.findall(r"```(python|text)\n(.*?)```", page.read_text(), re.S):
+            if kind == "text":
+                assert printed == block, f"{page.name}: {block}"
+                continue
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(block, page.name, "exec"), names)
+            printed = out.getvalue()
+
+
 def test_examples_run() -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         runpy.run_path(str(ROOT / "examples" / "doses.py"), run_name="__main__")

@@ -38,6 +38,28 @@ def test_a_wrong_expectation_is_found() -> None:
     assert "missing" in played.difference
 
 
-def test_joins_are_refused_by_name() -> None:
-    with pytest.raises(Unsupported, match="joins"):
-        play(JOINS[0])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", JOINS, ids=lambda case: str(case["id"]))
+def test_interval_joins_answer_as_flink_does(case: dict[str, Any], way: Way) -> None:
+    assert play(case, way).difference == ""
+
+
+def test_a_wrong_pair_and_a_wrong_late_event_are_found() -> None:
+    case = copy.deepcopy(next(case for case in JOINS if case["expect_late"]))
+    next(step for step in case["steps"] if step["op"] == "expect")["pairs"].pop()
+    case["expect_late"].pop()
+    said = play(case).difference
+    assert "unexpected {'left': 5, 'right': 5}" in said
+    assert "late: unexpected" in said
+
+
+def test_an_event_at_the_watermark_whose_partner_the_other_engine_forgot_is_refused_by_name() -> None:
+    case = copy.deepcopy(JOINS[1])
+    marks = [{"op": "watermark", "side": side, "ts": 2} for side in ("left", "right")]
+    case["steps"] = [
+        {"op": "event", "side": "left", "key": "key", "ts": 1},
+        *marks,
+        {"op": "event", "side": "right", "key": "key", "ts": 2},
+    ]
+    with pytest.raises(Unsupported, match="exactly at the watermark"):
+        play(case)

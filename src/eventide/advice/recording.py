@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from eventide.engine.clocks import clocks_for
+from eventide.engine.columns import rows_schema
 from eventide.engine.monitor import Measured, monitor_for
-from eventide.engine.pipeline import rows_schema
 from eventide.engine.steps.door import Door
 from eventide.engine.steps.grid import grid_of
 from eventide.engine.steps.shape import shape

@@ -10,6 +10,7 @@ from eventide.connectors.order import by_arrival
 from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjson, read_parquet, replay
 from eventide.connectors.screen import console
 from eventide.connectors.tables.duckdb import write_duckdb
+from eventide.connectors.tables.duckdb_rows import read_duckdb
 
 __all__ = [
     "Feed",
@@ -19,6 +20,7 @@ __all__ = [
     "from_frame",
     "from_rows",
     "read_csv",
+    "read_duckdb",
     "read_ndjson",
     "read_parquet",
     "replay",

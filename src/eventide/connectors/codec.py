@@ -19,6 +19,7 @@ from eventide.connectors.order import ByArrival, Order, Ordered
 from eventide.connectors.replay import Replay
 from eventide.connectors.screen import Screen
 from eventide.connectors.tables.duckdb import DuckDb
+from eventide.connectors.tables.duckdb_rows import DuckDbRows
 from eventide.errors import PlanError
 from eventide.flow import Sink, Source
 from eventide.semantics.schema import Field, Schema
@@ -46,6 +47,10 @@ def source_to(source: Source) -> Tree:
             return tree
         case ParquetFiles():
             return _file("parquet", source) | {"follow": source.follow, "one_log": source.one_log}
+        case DuckDbRows(path, schema, table, query, arrival, name):
+            tree = {"kind": "duckdb", "path": path, "name": name, "schema": _schema_to(schema)}
+            given = {"table": table, "query": query, "arrival": arrival}
+            return tree | {key: value for key, value in given.items() if value is not None}
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -72,8 +77,10 @@ def source_from(tree: Mapping[str, Any]) -> Source:
             made = TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
         case "parquet":
             made = ParquetFiles(path, schema, arrival, name, follow, one_log)
+        case "duckdb":
+            made = DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson or parquet")
+            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet or duckdb")
     if "order" in tree:
         made = Ordered(made, _order_from(tree["order"]))
     return Replay(made, float(tree["speed"])) if "speed" in tree else made

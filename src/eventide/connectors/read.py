@@ -22,6 +22,7 @@ from eventide.connectors.memory.frame import FrameSource
 from eventide.connectors.memory.rows import Feed, Row, Rows
 from eventide.connectors.order import Order, Ordered
 from eventide.connectors.replay import Replay
+from eventide.errors import PlanError
 from eventide.flow import Source
 from eventide.plan import Input, Stream
 from eventide.semantics.schema import SchemaLike, as_schema
@@ -149,6 +150,8 @@ def from_rows(
 
 def replay(stream: Stream, *, speed: float) -> Stream:
     """The same stream paced by arrival time: `speed=60` plays an hour in a minute, `math.inf` all at once."""
+    if stream.plan.derived is not None:
+        raise PlanError.of("replay", "the stream is made of others already", "Replay the streams, then join them")
     inputs = tuple(Input(Replay(one.source, speed), one.steps) for one in stream.plan.inputs)
     return Stream(replaced(stream.plan, inputs=inputs))
 

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
 from eventide.flow import LogReader, LogSet, ReadContext
-from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
 
 ROWS_FIRST = 16_384
@@ -83,8 +84,7 @@ class Loop:
         for number, opened in enumerate(logs):
             for reader in opened.discover():
                 lanes.append(_Lane(reader, number, now_us))
-                if self.pipeline.clocks is not None:
-                    self.pipeline.clocks.add(reader.log)
+                self.pipeline.add_log(reader.log, number)
 
     def _round(self, lanes: list[_Lane], rows: int) -> bool:
         """Read the log that is furthest behind; if it has nothing now, the next one."""
@@ -112,15 +112,17 @@ class Loop:
 
     def _notice_silence(self, lanes: list[_Lane]) -> None:
         """Declare logs idle that have been silent for long enough."""
-        settings = self.plan.event_time
-        if settings is None or settings.idle_after_us is None or self.pipeline.clocks is None:
-            return
         now_us = self.context.clock.now_us()
+        close = False
         for lane in lanes:
+            settings = self.pipeline.event_time_of(lane.reader.log)
+            if settings is None or settings.idle_after_us is None:
+                continue
+            close = close or settings.close_when_idle
             if not lane.done and not lane.idle and now_us - lane.active_us >= settings.idle_after_us:
                 lane.idle = True
                 self.take(self.pipeline.declare_idle(lane.reader.log))
-        if settings.close_when_idle and self.pipeline.clocks.all_idle:
+        if close and self.pipeline.clocks is not None and self.pipeline.clocks.all_idle:
             self.take(self.pipeline.close_open_windows())
 
     def _check_share(self, source: int) -> None:
@@ -138,5 +140,4 @@ class Loop:
 
     def _end(self) -> None:
         """Everything was read: what is still open closes."""
-        if self.pipeline.clocks is not None and not self.pipeline.clocks.logs:
-            self.take(self.pipeline.close_all(END_OF_TIME))
+        self.take(self.pipeline.end())

@@ -6,10 +6,9 @@ Law: what comes out is a function of the batches put in; the whole of what it re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
 import polars as pl
 
 from eventide.engine.accounting import Account, Accounting
@@ -21,25 +20,24 @@ from eventide.engine.clocks import (
     Observation,
     Progress,
     clocks_for,
-    dump_clocks,
-    load_clocks,
 )
-from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
+from eventide.engine.columns import enrichments, output_schema, rows_schema
+from eventide.engine.keys import CODE, KeyTable, key_table
 from eventide.engine.monitor import Measured, monitor_for
+from eventide.engine.outputs import Outputs, put, refuse, visible
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
-from eventide.engine.steps.lateness import late_rows, late_schema
+from eventide.engine.steps.lateness import late_rows
+from eventide.engine.steps.rows import RowSteps, own_steps
 from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
+from eventide.engine.steps.sides import SideTables
 from eventide.engine.steps.windows import WindowStep, window_step
-from eventide.flow import ARRIVAL, DEAD_LETTER_SCHEMA, INSTANT, LOG, OFFSET, Batch
-from eventide.instants import NO_WATERMARK
-from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Plan
-from eventide.semantics.eventtime import KeyClock
-
-Outputs = dict[str, list[pl.DataFrame]]
-"""Frames by output name, in the order in which they came out."""
+from eventide.flow import Batch, WallClock
+from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.plan import LATE, RESULTS, Enrich, Plan
+from eventide.semantics.eventtime import EventTime, KeyClock
 
 
 @dataclass
@@ -53,20 +51,31 @@ class Pipeline:
     windows: WindowStep | None = None
     keys: KeyTable | None = None
     clock_keys: KeyTable | None = None
+    lookups: SideTables = field(default_factory=lambda: SideTables(()))
+    steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
     shapes: dict[str, ResultShape] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan, workers: int = 1) -> Pipeline:
-        """The pipeline of a checked plan. `workers` spreads the keys over so many independent states."""
+    def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None) -> Pipeline:
+        """The pipeline of a checked plan. `workers` spreads the keys over so many independent states; side inputs are
+        read again by the wall clock.
+        """
+        if plan.derived is not None:
+            from eventide.engine.derived import derived_pipeline
+
+            return derived_pipeline(plan, workers, clock)
         made = cls(plan, rows_schema(plan))
+        made.lookups = SideTables(enrichments(plan), clock)
+        column = plan.event_time.column if plan.event_time else None
+        made.steps = RowSteps(plan.after if plan.event_time else plan.before, made.lookups, made.schema, column)
         if plan.event_time is None:
             return made
-        clock, query = plan.event_time.clock, plan.aggregate
-        if isinstance(clock, KeyClock):
-            made.clock_keys = key_table((clock.key,), made.schema)
+        whose, query = plan.event_time.clock, plan.aggregate
+        if isinstance(whose, KeyClock):
+            made.clock_keys = key_table((whose.key,), made.schema)
         if query is not None:
             inside = shaped_schema(made.schema, plan.after)
-            same = isinstance(clock, KeyClock) and query.keys == (clock.key,)
+            same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers)
@@ -96,33 +105,62 @@ class Pipeline:
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         """Take one batch of the source with this number in the plan."""
         outputs: Outputs = {}
-        account = self.accounting.of(batch.log)
-        account.received += batch.received
-        account.dead_letters += batch.refused.height
-        _refuse(outputs, batch.log, batch.refused)
-        raw = shape(batch.rows, self.plan.inputs[source].steps)
-        rows = shape(raw, self.plan.before)
-        account.filtered += batch.rows.height - rows.height
         if self.door is None:
-            account.on_time += rows.height
-            self._give(outputs, raw, rows)
+            account = self.accounting.of(batch.log)
+            stages = self.steps.head(batch.log, self._received(outputs, batch, source), NO_WATERMARK, account)
+            shaped = self.steps.tail(batch.log, stages[-1], account)
+            account.on_time += shaped.height
+            self._give(outputs, stages, shaped)
             return outputs
         if batch.idle_floor is not None:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
-        admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
-        account.dead_letters += refused.height
-        _refuse(outputs, batch.log, refused)
+        admitted = self.admit(outputs, batch, source)
         if self.windows is None:
-            self._pass(outputs, batch.log, admitted, account)
+            stages, shaped = self.pass_on(outputs, batch.log, admitted)
+            self._give(outputs, stages, shaped)
         else:
-            self._window(outputs, batch.log, admitted, account)
+            self._window(outputs, batch.log, admitted)
         return outputs
+
+    def _received(self, outputs: Outputs, batch: Batch, source: int) -> pl.DataFrame:
+        """The rows of a batch behind their source's own steps."""
+        account = self.accounting.of(batch.log)
+        account.received += batch.received
+        account.dead_letters += batch.refused.height
+        refuse(outputs, batch.log, batch.refused)
+        rows = shape(batch.rows, self.plan.inputs[source].steps)
+        account.filtered += batch.rows.height - rows.height
+        return rows
+
+    def admit(self, outputs: Outputs, batch: Batch, source: int) -> Admitted:
+        """Take a batch up to and through the door."""
+        assert self.door is not None
+        received = self._received(outputs, batch, source)
+        rows = shape(received, self.plan.before)
+        self.accounting.of(batch.log).filtered += received.height - rows.height
+        admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
+        self.accounting.of(batch.log).dead_letters += refused.height
+        refuse(outputs, batch.log, refused)
+        return admitted
 
     def times_of(self, batch: Batch, source: int) -> pl.Series:
         """The event times of the rows of a batch that the guards would admit, without taking them in."""
         assert self.door is not None
         rows = shape(shape(batch.rows, self.plan.inputs[source].steps), self.plan.before)
         return self.door.admissible(rows)
+
+    def add_log(self, log: str, source: int) -> None:
+        """A log of the source with this number was found."""
+        if self.door is not None:
+            self.door.clocks.add(log)
+
+    def event_time_of(self, log: str) -> EventTime | None:
+        """The event-time settings that a log is under."""
+        return self.plan.event_time
+
+    def end(self) -> Outputs:
+        """Everything was read: without any log the end of each log closed nothing."""
+        return self.close_all(END_OF_TIME) if self.clocks is not None and not self.clocks.logs else {}
 
     def finish(self, log: str) -> Outputs:
         """A log has ended."""
@@ -162,133 +200,104 @@ class Pipeline:
         every = pl.int_range(0, self.keys.size, dtype=pl.Int64, eager=True)
         return MappedProgress(progress, self.clock_keys.encode(self.keys.decode(every)))
 
-    def _pass(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
-        """A stream without windows: a row behind its watermark is late, the others are the results."""
-        is_late = admitted.times < admitted.before
-        late = admitted.rows.with_columns(
-            admitted.before.alias(BEFORE), admitted.times.alias("window_start"), admitted.times.alias("window_end")
-        ).filter(is_late)
-        account.late += late.height
-        _put(outputs, LATE, late_rows(self.plan, log, late))
-        on_time = admitted.rows.filter(~is_late)
-        shaped = shape(on_time, self.plan.after)
-        account.filtered += on_time.height - shaped.height
+    def pass_on(self, outputs: Outputs, log: str, admitted: Admitted) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+        """Without windows a row behind its watermark is late. The others: in stages, and behind all steps."""
+        account = self.accounting.of(log)
+        stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
+        is_late = pl.col(TIME) < pl.col(BEFORE)
+        late = stages[-1].filter(is_late).select(PLACE, window_start=TIME, window_end=TIME)
+        self._give_late(outputs, log, stages[0], late, account)
+        on_time = [stage.filter(~is_late) for stage in stages]
+        shaped = self.steps.tail(log, on_time[-1], account)
         account.on_time += shaped.height
-        self._give(outputs, on_time, shaped)
+        self._drain(outputs)
+        return on_time, shaped
 
-    def _window(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
+    def _marked(self, admitted: Admitted) -> pl.DataFrame:
+        """The admitted rows with what the steps behind the door need to know of each."""
+        places = pl.int_range(admitted.rows.height, dtype=pl.Int64, eager=True)
+        return admitted.rows.hstack([admitted.times.alias(TIME), admitted.before.alias(BEFORE), places.alias(PLACE)])
+
+    def _reached(self, log: str) -> int:
+        assert self.door is not None
+        return self.door.clocks.logs[log].reached
+
+    def _give_late(
+        self, outputs: Outputs, log: str, marked: pl.DataFrame, late: pl.DataFrame, account: Account
+    ) -> None:
+        """Late rows by their places, with the bounds of the last window of each, counted and shown."""
+        account.late += late.height
+        dropped = self.plan.aggregate is not None and self.plan.aggregate.lateness.policy == "drop"
+        if late.height and not dropped:
+            rows = marked[late.get_column(PLACE)].hstack(late.drop(PLACE))
+            put(outputs, LATE, late_rows(self.plan, log, rows))
+
+    def _window(self, outputs: Outputs, log: str, admitted: Admitted) -> None:
+        account = self.accounting.of(log)
         assert self.windows is not None
         assert self.keys is not None
-        places = pl.int_range(admitted.rows.height, dtype=pl.Int64, eager=True)
-        marks = [admitted.times.alias(TIME), admitted.before.alias(BEFORE), places.alias(PLACE)]
-        marked = admitted.rows.hstack(marks)
-        inside = shape(marked, self.plan.after)
-        account.filtered += marked.height - inside.height
+        stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
+        inside = self.steps.tail(log, stages[-1], account)
         narrow = solid(inside).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
         narrow = narrow.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
         judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
-        account.late += judged.late.height
-        if judged.late.height and self.plan.aggregate and self.plan.aggregate.lateness.policy != "drop":
-            rows = marked[judged.late.get_column(PLACE)].hstack(judged.late.drop(PLACE))
-            _put(outputs, LATE, late_rows(self.plan, log, rows))
+        self._give_late(outputs, log, stages[0], judged.late, account)
         self._give_results(outputs, judged.results)
 
-    def _shape(self, output: str) -> ResultShape:
+    def shape_of(self, output: str) -> ResultShape:
         """The steps of an output of results, with what they remember."""
         if output not in self.shapes:
             steps = {branch.name: branch.steps for branch in self.plan.branches}.get(output, self.plan.finish)
             keys = self.plan.aggregate.keys if self.plan.aggregate is not None else ()
             columns = self.windows.result_schema if self.windows is not None else {}
             window = [name for name in ("window_start", "log", "window_number") if name in columns]
-            self.shapes[output] = ResultShape(steps, (*keys, *window))
+            self.shapes[output] = ResultShape(steps, (*keys, *window), self._look_up(output == RESULTS))
         return self.shapes[output]
 
     def _give_results(self, outputs: Outputs, frames: list[pl.DataFrame]) -> None:
         for frame in frames:
-            _put(outputs, RESULTS, self._shape(RESULTS).shape(frame))
+            put(outputs, RESULTS, self.shape_of(RESULTS).shape(frame))
             for branch in self.plan.branches:
-                _put(outputs, branch.name, self._shape(branch.name).shape(frame))
+                put(outputs, branch.name, self.shape_of(branch.name).shape(frame))
+        self._drain(outputs)
 
-    def _give(self, outputs: Outputs, rows: pl.DataFrame, shaped: pl.DataFrame) -> None:
-        """The outputs of a stream without windows."""
-        _put(outputs, RESULTS, _visible(shaped))
+    def _look_up(self, counted: bool) -> Callable[[pl.DataFrame, Enrich], pl.DataFrame]:
+        return lambda frame, step: self.lookups.enrich(None, frame, step, counted)
+
+    def _drain(self, outputs: Outputs) -> None:
+        """What side inputs give out beside rows."""
+        for log, refused in self.lookups.drain(outputs):
+            account = self.accounting.of(log)
+            account.received += refused.height
+            account.dead_letters += refused.height
+            refuse(outputs, log, refused)
+
+    def _give(self, outputs: Outputs, stages: list[pl.DataFrame], shaped: pl.DataFrame) -> None:
+        """The outputs of a stream without windows; a branch goes on from the stage where it left the stream."""
+        put(outputs, RESULTS, visible(shaped))
         for branch in self.plan.branches:
-            _put(outputs, branch.name, _visible(shape(rows, branch.steps)))
+            stage, rest = own_steps(branch.steps)
+            put(outputs, branch.name, visible(self.steps.branch(stages[stage], rest)))
+        self._drain(outputs)
 
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         """The columns of an output, known before anything runs."""
-        if name == DEAD_LETTERS:
-            return DEAD_LETTER_SCHEMA
-        if name == LATE:
-            return late_schema(self.schema)
-        branches = {branch.name: branch.steps for branch in self.plan.branches}
-        if self.windows is not None:
-            return shaped_schema(self.windows.result_schema, branches.get(name, self.plan.finish))
-        tail = self.plan.after if self.door else self.plan.before
-        start = self.schema if self.door else _input_schema(self.plan, 0)
-        return _visible(pl.DataFrame(schema=shaped_schema(start, branches.get(name, tail)))).schema
+        return output_schema(self.plan, name, self.windows.result_schema if self.windows is not None else None)
+
+    def side_versions(self) -> pl.DataFrame:
+        """The versions of side inputs used so far."""
+        return self.lookups.versions()
 
     def snapshot(self) -> Snapshot:
         """Everything that the pipeline remembers."""
-        frames: dict[str, pl.DataFrame] = {}
-        for name, table in (("keys", self.keys), ("clock_keys", self.clock_keys)):
-            if table is not None and table.names:
-                frames[name] = dump_keys(table)
-        if self.windows is not None:
-            frames.update({f"windows.{name}": frame for name, frame in self.windows.snapshot().items()})
-        for name, one in self.shapes.items():
-            if one.passed is not None:
-                frames[f"passed.{name}"] = one.passed
-        clocks = monitor = None
-        if self.door is not None:
-            clocks, key_fronts = dump_clocks(self.door.clocks)
-            frames.update({f"clocks.{name}": frame for name, frame in key_fronts.items()})
-            if self.door.monitor is not None:
-                monitor, seen = self.door.monitor.snapshot()
-                frames.update({f"monitor.{name}": frame for name, frame in seen.items()})
-        accounts = {log: asdict(account) for log, account in self.accounting.logs.items()}
-        return Snapshot({"clocks": clocks, "accounts": accounts, "monitor": monitor}, frames)
+        from eventide.engine.saving import save
+
+        return save(self)
 
     def restore(self, saved: Snapshot) -> None:
         """Go on from a snapshot of the same plan, made with any number of workers. The pipeline must be fresh."""
-        for name, table in (("keys", self.keys), ("clock_keys", self.clock_keys)):
-            if table is not None and name in saved.frames and not (name == "clock_keys" and table is self.keys):
-                load_keys(table, saved.frames[name])
-        if self.windows is not None:
-            self.windows.restore(saved.part("windows."))
-        if self.door is not None:
-            load_clocks(self.door.clocks, saved.values["clocks"], saved.part("clocks."))
-            if self.door.monitor is not None and saved.values.get("monitor") is not None:
-                self.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
-        for name, frame in saved.part("passed.").items():
-            self._shape(name).passed = frame
-        accounts = msgspec.convert(saved.values["accounts"], dict[str, Account])
-        self.accounting.logs = accounts
+        from eventide.engine.saving import load
 
-
-def rows_schema(plan: Plan) -> dict[str, pl.DataType]:
-    """The columns of rows in front of the door."""
-    return shaped_schema(_input_schema(plan, 0), plan.before)
-
-
-def _input_schema(plan: Plan, number: int) -> dict[str, pl.DataType]:
-    one = plan.inputs[number]
-    hidden = {OFFSET: pl.Int64(), ARRIVAL: INSTANT}
-    return shaped_schema({**one.source.columns, **hidden}, one.steps)
-
-
-def _put(outputs: Outputs, name: str, frame: pl.DataFrame) -> None:
-    """Keep a frame that has rows."""
-    if frame.height:
-        outputs.setdefault(name, []).append(frame)
-
-
-def _refuse(outputs: Outputs, log: str, refused: pl.DataFrame) -> None:
-    if refused.height:
-        _put(outputs, DEAD_LETTERS, refused.select(pl.lit(log).alias(LOG), pl.all()))
-
-
-def _visible(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(name for name in frame.columns if not name.startswith("_"))
+        load(self, saved)

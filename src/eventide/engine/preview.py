@@ -11,25 +11,34 @@ from eventide.engine.pipeline import Pipeline
 from eventide.flow import Batch, ReadContext
 from eventide.instants import END_OF_TIME
 from eventide.plan import Plan
-from eventide.semantics.eventtime import Perfect
+from eventide.semantics.eventtime import EventTime, Perfect
 
 _ROWS = 524_288
 
 
 def preview(plan: Plan, pipeline: Pipeline, context: ReadContext) -> None:
     """Give the clocks of a pipeline what they must know beforehand; only a plan with `perfect` needs it."""
-    if plan.event_time is None or not isinstance(plan.event_time.strategy, Perfect) or pipeline.clocks is None:
+    sides = (plan,) if plan.derived is None else plan.derived.sides
+    if not any(_is_perfect(side.event_time) for side in sides):
         return
     times: dict[str, list[pl.Series]] = {}
     for number, one in enumerate(plan.inputs):
         logs = one.source.open(context, {})
         for reader in logs.discover():
+            pipeline.add_log(reader.log, number)
+            if not _is_perfect(pipeline.event_time_of(reader.log)):
+                continue
             times[reader.log] = []
             while not reader.finished:
                 batch: Batch | None = reader.read(_ROWS)
                 if batch is not None:
                     times[reader.log].append(pipeline.times_of(batch, number))
         logs.close()
+    assert pipeline.clocks is not None
     for log, parts in times.items():
         whole = pl.concat(parts) if parts else pl.Series([], dtype=pl.Int64)
-        pipeline.clocks.add(log).preview = whole.reverse().cum_min().reverse().shift(-1, fill_value=END_OF_TIME - 1)
+        pipeline.clocks.logs[log].preview = whole.reverse().cum_min().reverse().shift(-1, fill_value=END_OF_TIME - 1)
+
+
+def _is_perfect(settings: EventTime | None) -> bool:
+    return settings is not None and isinstance(settings.strategy, Perfect)

@@ -18,7 +18,7 @@ from eventide.flow.batch import (
 )
 from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.sink import Sink, Writer
-from eventide.flow.source import LogReader, LogSet, Position, ReadContext, Source
+from eventide.flow.source import Fingerprinted, LogReader, LogSet, Position, ReadContext, Source
 
 __all__ = [
     "ARRIVAL",
@@ -29,6 +29,7 @@ __all__ = [
     "RAW",
     "REFUSED_SCHEMA",
     "Batch",
+    "Fingerprinted",
     "LogReader",
     "LogSet",
     "Position",

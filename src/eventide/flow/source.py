@@ -87,3 +87,11 @@ class Source(Protocol):
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> LogSet:
         """Open for reading, each log named in `positions` from there, others from their start."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A source that can tell cheaply whether what it would read may have changed."""
+
+    def fingerprint(self) -> str:
+        """A text that differs when sizes or times of the files behind it do."""

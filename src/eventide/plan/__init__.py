@@ -3,11 +3,13 @@
 Law: a plan is a value; writing it runs nothing.
 """
 
+from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, right_names
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
     RESULTS,
     Branch,
+    Deduplicate,
     Filter,
     Input,
     MapBatches,
@@ -24,11 +26,17 @@ __all__ = [
     "DEAD_LETTERS",
     "LATE",
     "RESULTS",
+    "AsofJoin",
     "Branch",
+    "Deduplicate",
+    "Derived",
+    "Enrich",
     "Filter",
     "Grouped",
     "Input",
+    "IntervalJoin",
     "MapBatches",
+    "Merge",
     "Plan",
     "Select",
     "Step",
@@ -37,4 +45,5 @@ __all__ = [
     "WindowedAggregate",
     "WithColumns",
     "Write",
+    "right_names",
 ]

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eventide.errors import ExpressionError, PlanError, Problem
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
+from eventide.plan.derived import Enrich
+from eventide.plan.derived_check import deduplicate_problems, derived_columns, enriched_columns, horizon_problems
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
     RESULTS,
+    Deduplicate,
     Filter,
     MapBatches,
     Plan,
@@ -41,19 +44,28 @@ def check(plan: Plan) -> None:
 
 def problems_of(plan: Plan) -> Iterator[Problem]:
     """Everything that is wrong with a plan."""
-    columns, found = _inputs(plan)
+    columns, found = _front(plan)
     yield from found
-    columns, found = _steps("before event_time" if plan.event_time else "the stream", plan.before, columns)
-    yield from found
-    yield from _event_time(plan, columns)
-    columns, found = _steps("behind event_time", plan.after, columns)
-    yield from found
+    yield from horizon_problems(plan)
     if plan.aggregate is not None:
         yield from _windows(plan, plan.aggregate, columns)
         columns = _result_columns(plan.aggregate, columns)
         _, found = _steps("results", plan.finish, columns)
         yield from found
     yield from _outputs(plan, columns)
+
+
+def _front(plan: Plan, side: str = "") -> tuple[Columns, list[Problem]]:
+    """The columns of a plan behind its row-wise steps, and what is wrong up to there."""
+    if plan.derived is not None:
+        columns, problems = derived_columns(plan.derived, _front)
+        columns, found = _steps("the derived stream", plan.after, columns)
+        return columns, problems + found
+    columns, problems = _inputs(plan)
+    columns, found = _steps(f"{side}before event_time" if plan.event_time else "the stream", plan.before, columns)
+    problems += [*found, *_event_time(plan, columns)]
+    columns, found = _steps(f"{side}behind event_time", plan.after, columns)
+    return columns, problems + found
 
 
 def _inputs(plan: Plan) -> tuple[Columns, list[Problem]]:
@@ -113,6 +125,11 @@ def _steps(where: str, steps: Sequence[Step], columns: Columns) -> tuple[Columns
                 columns = new
             case MapBatches(_, adds):
                 columns = {**columns, **{name: type_name(dtype) for name, dtype in adds}}
+            case Deduplicate():
+                problems += deduplicate_problems(where, step, columns)
+            case Enrich():
+                columns, found = enriched_columns(where, step, columns, _front)
+                problems += found
     return columns, problems
 
 

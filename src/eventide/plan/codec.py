@@ -23,8 +23,12 @@ from eventide.expressions import (
     parse_expression,
     to_sql,
 )
+from eventide.instants import duration_text, positive_us
+from eventide.plan.derived import Enrich
+from eventide.plan.derived_codec import derived_from, derived_to, enrich_from, enrich_to
 from eventide.plan.nodes import (
     Branch,
+    Deduplicate,
     Filter,
     Input,
     MapBatches,
@@ -96,9 +100,12 @@ def plan_to(plan: Plan) -> Tree:
     """The plan as plain values."""
     connectors = import_module(_CONNECTORS)
     tree: Tree = {"eventide": VERSION}
-    tree["sources"] = [
-        connectors.source_to(one.source) | _optional("steps", _steps_to(one.steps)) for one in plan.inputs
-    ]
+    if plan.derived is None:
+        tree["sources"] = [
+            connectors.source_to(one.source) | _optional("steps", _steps_to(one.steps)) for one in plan.inputs
+        ]
+    else:
+        tree["derived"] = derived_to(plan.derived, plan_to)
     tree |= _optional("before", _steps_to(plan.before))
     if plan.event_time is not None:
         tree["event_time"] = event_time_to(plan.event_time)
@@ -117,6 +124,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
     known = {
         "eventide",
         "sources",
+        "derived",
         "before",
         "event_time",
         "after",
@@ -131,8 +139,11 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
     unknown = sorted(set(tree) - known)
     if unknown:
         raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
+    derived = derived_from(tree["derived"], plan_from) if "derived" in tree else None
     return Plan(
-        tuple(Input(connectors.source_from(one), _steps_from(one.get("steps", ()))) for one in tree["sources"]),
+        tuple(Input(connectors.source_from(one), _steps_from(one.get("steps", ()))) for one in tree["sources"])
+        if derived is None
+        else tuple(one for side in derived.sides for one in side.inputs),
         _steps_from(tree.get("before", ())),
         event_time_from(tree["event_time"]) if "event_time" in tree else None,
         _steps_from(tree.get("after", ())),
@@ -140,6 +151,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         _steps_from(tree.get("finish", ())),
         tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
         tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
+        derived,
     )
 
 
@@ -185,6 +197,10 @@ def _step_to(step: Step) -> Tree:
             return {"select": {name: to_sql(value) for name, value in columns}}
         case WithColumns(columns):
             return {"with_columns": {name: to_sql(value) for name, value in columns}}
+        case Enrich():
+            return enrich_to(step, plan_to)
+        case Deduplicate(by, within_us):
+            return {"deduplicate": list(by), "within": duration_text(within_us)}
         case MapBatches(function, _):
             name = getattr(function, "__name__", "function")
             raise PlanError.of(
@@ -206,8 +222,12 @@ def _step_from(step: Mapping[str, Any]) -> Step:
             return Select(tuple((name, parse_expression(text)) for name, text in columns.items()))
         case {"with_columns": dict(columns)}:
             return WithColumns(tuple((name, parse_expression(text)) for name, text in columns.items()))
+        case {"enrich": dict(), **rest}:
+            return enrich_from(step["enrich"], rest, plan_from)
+        case {"deduplicate": list(by), "within": str(within)}:
+            return Deduplicate(tuple(by), positive_us(within, "within"))
         case _:
-            raise ValueError(f"{dict(step)!r} is not a step: write filter, select or with_columns")
+            raise ValueError(f"{dict(step)!r} is not a step: write filter, select, with_columns or deduplicate")
 
 
 def _optional(name: str, value: Any) -> Tree:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from eventide.expressions import Aggregation, to_sql
 from eventide.instants import duration_text
-from eventide.plan.nodes import Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, Pairs
+from eventide.plan.nodes import Deduplicate, Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
 from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Perfect, Punctuated
-from eventide.semantics.lateness import EveryInterval
+from eventide.semantics.lateness import EveryChange, EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
 
 
@@ -21,13 +22,7 @@ def explain(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    for one in plan.inputs:
-        yield f"read        {one.source.name}: {', '.join(one.source.columns)}"
-        yield from _steps(one.steps)
-    yield from _steps(plan.before)
-    if plan.event_time is not None:
-        yield from _event_time(plan.event_time)
-    yield from _steps(plan.after)
+    yield from _front(plan)
     if plan.aggregate is not None:
         yield from _windows(plan.aggregate)
     yield from _steps(plan.finish)
@@ -37,6 +32,48 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"write       {write.output} to {write.sink.name}"
     kept = [name for name in plan.outputs if name not in {write.output for write in plan.writes}]
     yield f"keep        {', '.join(kept)}: as frames of the outcome" if kept else "keep        nothing in memory"
+
+
+def _front(plan: Plan) -> Iterator[str]:
+    """Everything up to windows or results."""
+    if plan.derived is not None:
+        yield from _derived(plan.derived)
+    else:
+        for one in plan.inputs:
+            yield f"read        {one.source.name}: {', '.join(one.source.columns)}"
+            yield from _steps(one.steps)
+        yield from _steps(plan.before)
+    if plan.event_time is not None:
+        yield from _event_time(plan.event_time)
+    yield from _steps(plan.after)
+
+
+def _derived(derived: Derived) -> Iterator[str]:
+    names = ("left", "right") if len(derived.sides) > 1 else ("",)
+    for name, side in zip(names, derived.sides, strict=True):
+        if name:
+            yield f"{name}:"
+        yield from (f"  {line}" if name else line for line in _front(side))
+    match derived:
+        case Merge(_, by, within_us):
+            yield f"merge       rows of one {', '.join(by)} up to {duration_text(within_us)} behind the first: one row"
+            yield "            each column its first value; comes out when the watermark has passed that time"
+        case IntervalJoin(_, _, on, lower_us, upper_us, how, _):
+            yield (
+                f"join        {how}, {_keys(on)}: right rows from {duration_text(lower_us)} to "
+                f"{duration_text(upper_us)} of a left row's event time"
+            )
+            if how != "inner":
+                yield "            rows without a match come out when the watermark of the other side proves it"
+        case AsofJoin(_, _, on, tolerance_us, how, _):
+            old = "" if tolerance_us is None else f", at most {duration_text(tolerance_us)} older"
+            without = "kept with nulls" if how == "left" else "left out"
+            yield f"join        as of, {_keys(on)}: the last right row at or before a left one{old}"
+            yield f"            a left row waits for the right watermark; without a match it is {without}"
+
+
+def _keys(on: Pairs) -> str:
+    return "on " + ", ".join(left if left == right else f"{left} = {right}" for left, right in on)
 
 
 def _steps(steps: Sequence[Step]) -> Iterator[str]:
@@ -50,6 +87,24 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
                 yield f"with        {', '.join(f'{name} = {to_sql(value)}' for name, value in columns)}"
             case MapBatches(function, _):
                 yield f"map_batches {getattr(function, '__name__', 'function')} (Python, embedded runs only)"
+            case Enrich():
+                yield from _enrich(step)
+            case Deduplicate(by, within_us):
+                yield f"deduplicate by {', '.join(by)} within {duration_text(within_us)}: the first of a log stays"
+
+
+def _enrich(step: Enrich) -> Iterator[str]:
+    names = ", ".join(one.source.name for one in step.side.inputs)
+    match step.refresh:
+        case None:
+            often = "once"
+        case EveryInterval(period_us):
+            often = f"every {duration_text(period_us)} of the wall clock"
+        case EveryChange():
+            often = "when its file changes"
+    missing = "kept with nulls" if step.misses is None else f"to the output {step.misses}"
+    version = "" if step.version is None else f"; version in {step.version}"
+    yield f"enrich      {_keys(step.on)} from {names}, read {often}; rows not found are {missing}{version}"
 
 
 def _event_time(settings: EventTime) -> Iterator[str]:

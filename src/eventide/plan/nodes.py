@@ -14,6 +14,7 @@ import polars as pl
 
 from eventide.expressions import Aggregation, Expr, OwnAggregate
 from eventide.flow import Sink, Source
+from eventide.plan.derived import Derived, Enrich
 from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, Lateness
 from eventide.semantics.windows import Window
@@ -52,8 +53,18 @@ class MapBatches:
     adds: tuple[tuple[str, pl.DataType], ...] = ()
 
 
-Step: TypeAlias = Filter | Select | WithColumns | MapBatches
-"""One row-wise operation."""
+@dataclass(frozen=True, slots=True)
+class Deduplicate:
+    """Leave out a row that repeats an earlier one of its log: the same values of `by`, event times at most `within_us`
+    apart (decision 0008).
+    """
+
+    by: tuple[str, ...]
+    within_us: int
+
+
+Step: TypeAlias = Filter | Select | WithColumns | MapBatches | Deduplicate | Enrich
+"""One operation on rows; all but `Deduplicate` look at each row by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,8 @@ class Plan:
     """Everything a runner needs, from sources to sinks.
 
     `inputs` are united; `before` happens in front of the door (a row filtered there never touches a clock), `after`
-    behind it, `finish` to the results.
+    behind it, `finish` to the results. A stream made of others has `derived`: its sides have steps and event times of
+    their own, `inputs` are those of all sides in order, and `after` follows what they make.
     """
 
     inputs: tuple[Input, ...]
@@ -111,13 +123,21 @@ class Plan:
     finish: tuple[Step, ...] = ()
     branches: tuple[Branch, ...] = ()
     writes: tuple[Write, ...] = ()
+    derived: Derived | None = None
 
     @property
     def single_log(self) -> bool:
         """True when there can never be more than one log."""
-        return len(self.inputs) == 1 and self.inputs[0].source.single_log
+        return self.derived is not None or (len(self.inputs) == 1 and self.inputs[0].source.single_log)
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs."""
-        return (RESULTS, LATE, DEAD_LETTERS, *(branch.name for branch in self.branches))
+        sides = () if self.derived is None else self.derived.sides
+        missed = [one.misses for plan in (*sides, self) for one in plan.enriched if one.misses is not None]
+        return (RESULTS, LATE, DEAD_LETTERS, *missed, *(branch.name for branch in self.branches))
+
+    @property
+    def enriched(self) -> tuple[Enrich, ...]:
+        """The side inputs that rows in front of windows are looked up in, in order."""
+        return tuple(step for step in (*self.before, *self.after) if isinstance(step, Enrich))

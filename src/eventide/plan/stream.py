@@ -15,6 +15,7 @@ from eventide.errors import PlanError
 from eventide.expressions import Aggregation, Expr, Operand, OwnAggregate, col, lit
 from eventide.flow import Sink, Source
 from eventide.instants import Duration, non_negative_us, positive_us
+from eventide.plan.joining import Joining
 from eventide.plan.nodes import (
     RESULTS,
     Branch,
@@ -35,7 +36,7 @@ from eventide.semantics.windows import Window, lateness_us
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Joining):
     """A stream of events, or of the results made from them. Every method returns a new stream.
 
     >>> import eventide as et
@@ -95,7 +96,7 @@ class Stream:
         inputs: list[Input] = []
         for stream in (self, *others):
             plan = stream.plan
-            if plan.event_time or plan.aggregate or plan.writes or plan.branches:
+            if plan.event_time or plan.derived or plan.aggregate or plan.writes or plan.branches:
                 raise PlanError.of(
                     "union",
                     "one of the streams already has an event time, windows or outputs",
@@ -122,7 +123,7 @@ class Stream:
         events for `idle_after` no longer holds the others back. `close_when_idle` closes all windows when every log
         is idle.
         """
-        if self.plan.event_time is not None:
+        if self.plan.event_time is not None or self.plan.derived is not None:
             raise PlanError.of("event_time", "the event time is set twice", "Keep one call of event_time")
         if self.plan.aggregate is not None:
             raise PlanError.of("event_time", "it comes after the windows", "Call event_time before group_by and window")
@@ -283,7 +284,7 @@ def _tail(plan: Plan) -> str:
     """The section of the plan that the next row-wise step belongs to."""
     if plan.aggregate is not None:
         return "finish"
-    return "before" if plan.event_time is None else "after"
+    return "before" if plan.event_time is None and plan.derived is None else "after"
 
 
 def _expressions(columns: Mapping[str, Operand]) -> tuple[tuple[str, Expr], ...]:

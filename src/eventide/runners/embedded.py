@@ -60,7 +60,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     check(plan)
     wall = clock or SystemClock()
     context = ReadContext(wall)
-    pipeline = Pipeline.of(plan, workers)
+    pipeline = Pipeline.of(plan, workers, wall)
     preview(plan, pipeline, ReadContext(wall))
     shown = Show() if show else None
     outlets = open_outlets(plan, pipeline, keep, [shown.frame] if shown else [])
@@ -87,7 +87,8 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         finished,
         pipeline.stream_watermark,
         max(wall.now_us() - began_us, 1),
-        pipeline.measure(),
+        sides=pipeline.side_versions(),
+        watched=pipeline.measure(),
     )
     if shown is not None:
         shown.end(outcome)

@@ -22,7 +22,8 @@ class Outcome:
     """What a run gave: outputs by name, accounting by log, and where it stood at its end.
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
-    had reached, `elapsed_us` the wall time of the run; both in microseconds.
+    had reached, `elapsed_us` the wall time of the run; both in microseconds. `sides` lists
+    the versions of side inputs: which, when read, how many keys, rows looked up and misses.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -30,6 +31,7 @@ class Outcome:
     finished: bool
     watermark_us: int | None
     elapsed_us: int
+    sides: pl.DataFrame = field(default_factory=pl.DataFrame)
     watched: Callable[[], Measured | None] = field(default=lambda: None, repr=False, compare=False)
 
     @property

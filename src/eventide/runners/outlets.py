@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.flow import Writer
 from eventide.plan import Plan
 

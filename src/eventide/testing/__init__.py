@@ -5,6 +5,7 @@ Law: nothing here is used by a run; it runs the same code that users run.
 """
 
 from eventide.testing.clock import TestClock
-from eventide.testing.play import Played, Unsupported, play
+from eventide.testing.play import play
+from eventide.testing.played import Played, Unsupported
 
 __all__ = ["Played", "TestClock", "Unsupported", "play"]

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
@@ -70,7 +71,7 @@ def engine_answer(
     for log in logs:
         pipeline.clocks.add(log)
     outputs: Outputs = {}
-    for number, step in enumerate(_batches(entries, manner.rows)):
+    for number, step in enumerate(batches(entries, manner.rows)):
         for name, frames in _put(pipeline, step, columns, query).items():
             outputs.setdefault(name, []).extend(frames)
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
@@ -81,7 +82,7 @@ def engine_answer(
     return outputs
 
 
-def _batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entry]]:
+def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entry]]:
     """Runs of events of one log, cut to the sizes in turn; other entries alone."""
     run: list[Entry] = []
     turn = 0
@@ -102,12 +103,12 @@ def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataTyp
         case Idle(log):
             return pipeline.declare_idle(log)
         case Heartbeat(log, watermark):
-            return pipeline.process(Batch(log, _frame([], columns), heartbeat=watermark))
+            return pipeline.process(Batch(log, frame_of([], columns), heartbeat=watermark))
         case Event(log):
-            return pipeline.process(Batch(log, _frame([one for one in step if isinstance(one, Event)], columns)))
+            return pipeline.process(Batch(log, frame_of([one for one in step if isinstance(one, Event)], columns)))
 
 
-def _frame(events: Sequence[Event], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def frame_of(events: Sequence[Event], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     made = []
     for name, dtype in columns.items():
         values = [event.row[name] for event in events]
@@ -124,15 +125,15 @@ def law_equal_to_reference(
     """Row for row, late event for late event, the engine answers what the reference answers."""
     outputs = engine_answer(query, entries, columns, logs, manner)
     expected = reference(query, entries, list(logs))
-    _same_results(query, expected, _rows(outputs.get(RESULTS, [])))
-    late = [(row["_log"], row["_offset"], row["watermark"]) for row in _rows(outputs.get(LATE, []))]
+    _same_results(query, expected, rows_of(outputs.get(RESULTS, [])))
+    late = [(row["_log"], row["_offset"], row["watermark"]) for row in rows_of(outputs.get(LATE, []))]
     wanted = (
         []
         if query.lateness.policy == "drop"
         else [(row["log"], row["offset"], row["watermark"]) for row in expected.late]
     )
     assert late == wanted, f"late events: got {late}, wanted {wanted}"
-    dead = [(row["_log"], row["_offset"], row["reason"]) for row in _rows(outputs.get(DEAD_LETTERS, []))]
+    dead = [(row["_log"], row["_offset"], row["reason"]) for row in rows_of(outputs.get(DEAD_LETTERS, []))]
     refused = [(row["log"], row["offset"], row["reason"]) for row in expected.dead_letters]
     assert dead == refused, f"dead letters: got {dead}, wanted {refused}"
     return outputs
@@ -150,7 +151,7 @@ def law_same_in_every_manner(
     for manner in manners[1:]:
         other = engine_answer(query, entries, columns, logs, manner)
         for name in (RESULTS, LATE, DEAD_LETTERS):
-            left, right = _rows(first.get(name, [])), _rows(other.get(name, []))
+            left, right = rows_of(first.get(name, [])), rows_of(other.get(name, []))
             assert len(left) == len(right), f"{name}: {len(left)} rows in {manners[0]}, {len(right)} in {manner}"
             for place, (one, two) in enumerate(zip(left, right, strict=True)):
                 assert _bits(one) == _bits(two), f"{name}, row {place}: {one} in {manners[0]}, {two} in {manner}"
@@ -161,9 +162,9 @@ def law_interleaving_free(
 ) -> None:
     """However logs are interleaved: the same late and refused events, and the same final content of every window."""
     found = [engine_answer(query, entries, columns, logs, Manner()) for entries in orders]
-    contents = [final_content(query, _rows(outputs.get(RESULTS, []))) for outputs in found]
+    contents = [final_content(query, rows_of(outputs.get(RESULTS, []))) for outputs in found]
     sets = [
-        {(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in _rows(outputs.get(name, []))}
+        {(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in rows_of(outputs.get(name, []))}
         for outputs in found
     ]
     for content, lost in zip(contents[1:], sets[1:], strict=True):
@@ -183,7 +184,7 @@ def final_content(query: Query, rows: Sequence[Mapping[str, Any]]) -> dict[tuple
     return content
 
 
-def _rows(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+def rows_of(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for frame in frames:
         instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and name != ARRIVAL]

@@ -5,23 +5,23 @@ Law: the case is taken as it stands, its ticks as microseconds; their inclusive 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
 from eventide.engine.clocks import Clocks
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
-from eventide.errors import EventideError
 from eventide.expressions import col
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
 from eventide.instants import END_OF_TIME
 from eventide.plan import LATE, RESULTS, Plan, Stream
 from eventide.semantics.eventtime import EventTime, punctuated
 from eventide.semantics.windows import Session, Sliding, Window
+from eventide.testing.play_joins import play_join
+from eventide.testing.played import Played, Unsupported, difference
 
 Way = Literal["stands", "batched", "restored", "workers"]
 """How a case is played: as it stands; all events between two watermarks in one batch; stopped and restored before every
@@ -31,34 +31,19 @@ _LOG = "case"
 _SCHEMA = {"key": pl.String(), "value": pl.Int64(), "at": INSTANT, "marker": INSTANT}
 
 
-class Unsupported(EventideError):
-    """The engine does not do what a case asks; the message says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What came out: the rows at each `expect`, the whole late output, and how they differ from the case (empty:
-    not).
-    """
-
-    steps: list[list[dict[str, object]]]
-    late: list[dict[str, object]]
-    difference: str
-
-    @property
-    def ok(self) -> bool:
-        """True when everything is as the case says."""
-        return not self.difference
-
-
 def play(case: Mapping[str, object], way: Way = "stands") -> Played:
-    """Run a case of `windows.json` or `watermark_merge.json`; raises `Unsupported` for what the engine does not do."""
+    """Run a case of `windows.json`, `interval_join.json` or `watermark_merge.json`.
+
+    Raises `Unsupported` for what the engine does not do.
+    """
     steps = case["steps"]
     assert isinstance(steps, Sequence)
     if "channels" in case:
         return _play_merge(case, steps)
+    if "join" in case:
+        return play_join(case, steps, way)
     if "window" not in case:
-        raise Unsupported("only windows and watermarks are played here: joins are not part of this version")
+        raise Unsupported("only windows, joins and watermarks are played here")
     return _play_windows(case, steps, way)
 
 
@@ -81,7 +66,7 @@ def _play_windows(case: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], w
                 if way != "batched":
                     player.flush()
                     got.append(player.rows_since())
-                    differences += _difference(f"step {number}", got[-1], step["rows"])
+                    differences += difference(f"step {number}", got[-1], step["rows"])
                 wanted_final.update({(row["key"], row["start"]): row["value"] for row in step["rows"]})
             case other:
                 raise Unsupported(f"step {number} is {other!r}, which is not known here")
@@ -90,7 +75,7 @@ def _play_windows(case: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], w
         got.append(player.rows_since())
         differences += _batched_difference(got[-1], wanted_final, steps)
     if "expect_late" in case:
-        differences += _difference("late", player.late, [_late_of(event) for event in case["expect_late"]])
+        differences += difference("late", player.late, [_late_of(event) for event in case["expect_late"]])
     return Played(got, player.late, "\n".join(differences))
 
 
@@ -220,7 +205,7 @@ def _play_merge(case: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> 
                 clocks.come_back(names[step["channel"]])
             case "expect_output":
                 got.append(told)
-                differences += _difference(f"step {number}", told, step["outputs"])
+                differences += difference(f"step {number}", told, step["outputs"])
                 told = []
             case other:
                 raise Unsupported(f"step {number} is {other!r}, which is not known here")
@@ -235,15 +220,6 @@ def _play_merge(case: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> 
 
 def _late_of(event: Mapping[str, Any]) -> dict[str, object]:
     return {"key": event["key"], "value": event["value"], "ts": event["ts"]}
-
-
-def _difference(where: str, got: Sequence[Mapping[str, object]], wanted: Sequence[Mapping[str, object]]) -> list[str]:
-    """How two multisets of rows differ, in words."""
-    ours = Counter(tuple(sorted(row.items())) for row in got)
-    theirs = Counter(tuple(sorted(row.items())) for row in wanted)
-    missing, extra = theirs - ours, ours - theirs
-    said = [f"{where}: missing {dict(row)}" for row in missing.elements()]
-    return said + [f"{where}: unexpected {dict(row)}" for row in extra.elements()]
 
 
 class _Nothing:

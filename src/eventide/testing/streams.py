@@ -74,6 +74,32 @@ def entries(draw: st.DrawFn, logs: Sequence[str] = ("one",), marks: bool = True,
     return [*order, *(Finished(log) for log in logs)]
 
 
+@st.composite
+def close_entries(draw: st.DrawFn, logs: Sequence[str], marks: bool = True, most: int = 12) -> list[Entry]:
+    """Entries whose few times meet often: events at 0 to 12 that go forward slowly, so that bounds are hit exactly."""
+    counts = dict.fromkeys(logs, 0)
+    order: list[Entry] = []
+    for place in range(draw(st.integers(4, most * len(logs)))):
+        log = draw(st.sampled_from(list(logs)))
+        if marks and draw(st.integers(0, 5)) == 0:
+            marks_here: list[Entry] = [Heartbeat(log, place // 2), Heartbeat(log, place), Idle(log)]
+            order.append(draw(st.sampled_from(marks_here)))
+            continue
+        time = place // len(logs) + draw(st.integers(-3, 3))
+        key = draw(st.sampled_from(["a", "a", "a", "b", None]))
+        row = {"key": key, "at": time, "x": float(place), "n": draw(st.integers(0, 1)), "flag": True}
+        order.append(Event(log, counts[log], row))
+        counts[log] += 1
+    return [*order, *(Finished(log) for log in logs)]
+
+
+def close_event_times() -> st.SearchStrategy[EventTime]:
+    """Event-time settings that keep up with `close_entries`."""
+    strategies = st.one_of(st.just(Ascending()), st.integers(0, 4).map(Bounded))
+    clocks = st.one_of(st.just(LogClock()), st.integers(4, 9).map(lambda cap: KeyClock("key", cap)))
+    return st.builds(lambda strategy, clock: EventTime("at", strategy, clock, max_future_us=None), strategies, clocks)
+
+
 def windows() -> st.SearchStrategy[Any]:
     """Any kind of window over small times."""
     return st.one_of(

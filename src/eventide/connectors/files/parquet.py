@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
+from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.errors import SourceError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
@@ -44,6 +45,9 @@ class ParquetFiles:
     @property
     def single_log(self) -> bool:
         return self.one_log or not stands_for_many(self.path)
+
+    def fingerprint(self) -> str:
+        return fingerprint_of(files_of(self.path))
 
     @property
     def bounded(self) -> bool:

@@ -13,8 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from eventide.connectors.files.content import Compression, check_compression, open_content
-from eventide.connectors.files.logs import FileLogs, check_settings, stands_for_many
+from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
 from eventide.connectors.files.window import Window
+from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.connectors.formats.text import NUMBER, RAW_MAX, RECORD_MAX_BYTES, Bad, Block, TextFormat, too_long
 from eventide.errors import SourceError
@@ -56,6 +57,9 @@ class TextFiles:
     @property
     def single_log(self) -> bool:
         return self.one_log or not stands_for_many(self.path)
+
+    def fingerprint(self) -> str:
+        return fingerprint_of(files_of(self.path))
 
     @property
     def bounded(self) -> bool:

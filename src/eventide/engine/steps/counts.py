@@ -70,7 +70,7 @@ class CountWindows:
         if self._spec.timeout_us is None:
             nth = pl.int_range(pl.len(), dtype=pl.Int64).over(CODE) // self._spec.size
             return ordered.with_columns(nth.alias("_nth"))
-        starts = ordered.with_columns(_first_rows(ordered, self._spec.size, self._spec.timeout_us).alias(_STARTS))
+        starts = ordered.with_columns(first_rows(ordered, self._spec.size, self._spec.timeout_us).alias(_STARTS))
         return starts.with_columns((pl.col(_STARTS).cast(pl.Int64).cum_sum().over(CODE) - 1).alias("_nth"))
 
     def _bounds(self, windowed: pl.DataFrame, progress: Progress) -> pl.DataFrame:
@@ -117,7 +117,7 @@ class CountWindows:
 _END = 2**63 - 1
 
 
-def _first_rows(ordered: pl.DataFrame, size: int, timeout_us: int) -> pl.Series:
+def first_rows(ordered: pl.DataFrame, size: int, timeout_us: int) -> pl.Series:
     """Which rows begin a window, when a window ends after `size` rows or `timeout_us` behind its first one.
 
     The next window of one that begins at row i begins at next(i); the beginnings are what is reached from each key's

@@ -15,7 +15,7 @@ from eventide.flow import ARRIVAL, INSTANT, LOG, OFFSET
 from eventide.plan import Plan
 from eventide.semantics.eventtime import KeyClock
 
-_REASON: dict[str, pl.DataType] = {
+REASON: dict[str, pl.DataType] = {
     LOG: pl.String(),
     OFFSET: pl.Int64(),
     ARRIVAL: INSTANT,
@@ -32,7 +32,7 @@ def late_rows(plan: Plan, log: str, rows: pl.DataFrame) -> pl.DataFrame:
     assert plan.event_time is not None
     clock = plan.event_time.clock
     named = pl.lit("log") if not isinstance(clock, KeyClock) else pl.col(clock.key).cast(pl.String)
-    user = [name for name in rows.columns if not name.startswith("_") and name not in _REASON]
+    user = [name for name in rows.columns if not name.startswith("_") and name not in REASON]
     return rows.select(
         *user,
         pl.lit(log).alias(LOG),
@@ -48,5 +48,5 @@ def late_rows(plan: Plan, log: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 def late_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """The columns of the late output."""
-    user = {name: dtype for name, dtype in schema.items() if not name.startswith("_") and name not in _REASON}
-    return {**user, **_REASON}
+    user = {name: dtype for name, dtype in schema.items() if not name.startswith("_") and name not in REASON}
+    return {**user, **REASON}

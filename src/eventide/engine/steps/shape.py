@@ -5,7 +5,7 @@ Law: a step never reorders rows and keeps the hidden columns; what it leaves out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from eventide.engine.solid import solid
 from eventide.errors import EventideError
 from eventide.expressions import to_polars
 from eventide.flow import OFFSET
-from eventide.plan import Filter, MapBatches, Select, Step, WithColumns
+from eventide.plan import Deduplicate, Enrich, Filter, MapBatches, Select, Step, WithColumns
 
 
 def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
@@ -26,6 +26,8 @@ def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
 def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
     if isinstance(step, MapBatches):
         return _mapped(frame, step)
+    if isinstance(step, Deduplicate | Enrich):
+        raise EventideError(f"{type(step).__name__.lower()} has a memory: it stands behind event_time only")
     return _computed(solid(frame), step)
 
 
@@ -63,8 +65,11 @@ class ResultShape:
     of the windows that are out, until they are final.
     """
 
-    def __init__(self, steps: Sequence[Step], identity: Sequence[str]) -> None:
+    def __init__(
+        self, steps: Sequence[Step], identity: Sequence[str], look_up: Callable[[pl.DataFrame, Enrich], pl.DataFrame]
+    ) -> None:
         self._steps = steps
+        self._look_up = look_up
         self._identity = list(identity)
         self.passed: pl.DataFrame | None = None
 
@@ -73,6 +78,8 @@ class ResultShape:
         for step in self._steps:
             if isinstance(step, Filter) and "op" in frame.columns:
                 frame = self._filtered(solid(frame), step)
+            elif isinstance(step, Enrich):
+                frame = self._look_up(frame, step)
             else:
                 frame = _apply(frame, step)
         return frame
@@ -102,6 +109,22 @@ def shaped_schema(schema: dict[str, pl.DataType], steps: Sequence[Step]) -> dict
     for step in steps:
         if isinstance(step, MapBatches):
             frame = frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in step.adds)
-        else:
+        elif isinstance(step, Enrich):
+            kinds = side_columns(step)
+            made = [pl.lit(None, kinds[name]).alias(new) for name, new in added_columns(step, frame.columns).items()]
+            named = [pl.lit(None, pl.String).alias(step.version)] if step.version is not None else []
+            frame = frame.with_columns(*made, *named)
+        elif not isinstance(step, Deduplicate):
             frame = _apply(frame, step)
     return dict(frame.schema)
+
+
+def side_columns(step: Enrich) -> dict[str, pl.DataType]:
+    """The columns of a side input and their types."""
+    one = step.side.inputs[0]
+    return shaped_schema(shaped_schema(dict(one.source.columns), one.steps), step.side.before)
+
+
+def added_columns(step: Enrich, columns: Sequence[str]) -> dict[str, str]:
+    """The side's columns with the names that they get beside the columns of rows."""
+    return step.added([name for name in columns if not name.startswith("_")], list(side_columns(step)))

@@ -1,0 +1,63 @@
+"""What a pipeline remembers as a snapshot, and back.
+
+Law: a restored pipeline goes on exactly where the saved one stood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from eventide.engine.accounting import Account
+from eventide.engine.clocks import dump_clocks, load_clocks
+from eventide.engine.keys import dump_keys, load_keys
+from eventide.engine.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from eventide.engine.pipeline import Pipeline
+
+
+def save(pipeline: Pipeline) -> Snapshot:
+    """Everything that a pipeline remembers."""
+    frames: dict[str, pl.DataFrame] = {}
+    for name, table in (("keys", pipeline.keys), ("clock_keys", pipeline.clock_keys)):
+        if table is not None and table.names:
+            frames[name] = dump_keys(table)
+    if pipeline.windows is not None:
+        frames.update({f"windows.{name}": frame for name, frame in pipeline.windows.snapshot().items()})
+    frames.update({f"steps.{name}": frame for name, frame in pipeline.steps.snapshot().items()})
+    for name, one in pipeline.shapes.items():
+        if one.passed is not None:
+            frames[f"passed.{name}"] = one.passed
+    clocks = monitor = None
+    if pipeline.door is not None:
+        clocks, key_fronts = dump_clocks(pipeline.door.clocks)
+        frames.update({f"clocks.{name}": frame for name, frame in key_fronts.items()})
+        if pipeline.door.monitor is not None:
+            monitor, seen = pipeline.door.monitor.snapshot()
+            frames.update({f"monitor.{name}": frame for name, frame in seen.items()})
+    sides, tables = pipeline.lookups.dump()
+    frames.update({f"sides.{name}": frame for name, frame in tables.items()})
+    accounts = {log: asdict(account) for log, account in pipeline.accounting.logs.items()}
+    return Snapshot({"clocks": clocks, "accounts": accounts, "monitor": monitor, "sides": sides}, frames)
+
+
+def load(pipeline: Pipeline, saved: Snapshot) -> None:
+    """Give a fresh pipeline what another one of the same plan remembered."""
+    for name, table in (("keys", pipeline.keys), ("clock_keys", pipeline.clock_keys)):
+        if table is not None and name in saved.frames and not (name == "clock_keys" and table is pipeline.keys):
+            load_keys(table, saved.frames[name])
+    if pipeline.windows is not None:
+        pipeline.windows.restore(saved.part("windows."))
+    if pipeline.door is not None:
+        load_clocks(pipeline.door.clocks, saved.values["clocks"], saved.part("clocks."))
+        if pipeline.door.monitor is not None and saved.values.get("monitor") is not None:
+            pipeline.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
+    pipeline.steps.restore(saved.part("steps."))
+    pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
+    for name, frame in saved.part("passed.").items():
+        pipeline.shape_of(name).passed = frame
+    pipeline.accounting.logs = msgspec.convert(saved.values["accounts"], dict[str, Account])
