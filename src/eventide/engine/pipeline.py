@@ -31,6 +31,7 @@ from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows, late_schema
 from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
 from eventide.engine.steps.windows import WindowStep, window_step
+from eventide.engine.trace import Trace
 from eventide.flow import ARRIVAL, DEAD_LETTER_SCHEMA, INSTANT, LOG, OFFSET, Batch
 from eventide.instants import NO_WATERMARK
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Plan
@@ -52,6 +53,7 @@ class Pipeline:
     keys: KeyTable | None = None
     clock_keys: KeyTable | None = None
     shapes: dict[str, ResultShape] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
 
     @classmethod
     def of(cls, plan: Plan, workers: int = 1) -> Pipeline:
@@ -70,6 +72,7 @@ class Pipeline:
             made.windows = window_step(plan, inside, made.keys, workers)
         clocks = clocks_for(plan.event_time, made.clock_keys, query.keys if query else ())
         made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0)
+        made.trace = Trace.of(plan, made.schema)
         return made
 
     @property
@@ -99,6 +102,7 @@ class Pipeline:
         if batch.idle_floor is not None:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
         admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
+        self.trace.see(batch.log, self.door.clocks.add(batch.log), admitted, batch.heartbeat)
         account.dead_letters += refused.height
         _refuse(outputs, batch.log, refused)
         if self.windows is None:
@@ -235,7 +239,7 @@ class Pipeline:
             clocks, key_fronts = dump_clocks(self.door.clocks)
             frames.update({f"clocks.{name}": frame for name, frame in key_fronts.items()})
         accounts = {log: asdict(account) for log, account in self.accounting.logs.items()}
-        return Snapshot({"clocks": clocks, "accounts": accounts}, frames)
+        return Snapshot({"clocks": clocks, "accounts": accounts, "trace": self.trace.dump()}, frames)
 
     def restore(self, saved: Snapshot) -> None:
         """Go on from a snapshot of the same plan, made with any number of workers. The pipeline must be fresh."""
@@ -250,6 +254,7 @@ class Pipeline:
             self._shape(name).passed = frame
         accounts = msgspec.convert(saved.values["accounts"], dict[str, Account])
         self.accounting.logs = accounts
+        self.trace.load(saved.values.get("trace", {}))
 
 
 def rows_schema(plan: Plan) -> dict[str, pl.DataType]:
