@@ -47,7 +47,7 @@ from eventide.expressions import (
 )
 from eventide.instants import Instant
 from eventide.plan import Stream
-from eventide.runners import Outcome
+from eventide.runners import Inspection, Outcome, inspect
 from eventide.semantics.eventtime import (
     OwnStrategy,
     adaptive,
@@ -70,6 +70,7 @@ __all__ = [
     "Expr",
     "ExpressionError",
     "Feed",
+    "Inspection",
     "Instant",
     "Outcome",
     "OwnAggregate",
@@ -97,6 +98,7 @@ __all__ = [
     "from_rows",
     "global_window",
     "greatest",
+    "inspect",
     "least",
     "lit",
     "on_change",

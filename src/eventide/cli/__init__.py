@@ -27,8 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for command in (run, check, explain, simulate, demo):
+for command in (run, check, simulate, demo):
     app.command()(command)
+app.add_typer(explain, name="explain")
 
 
 def _version(show: bool) -> None:

@@ -98,7 +98,7 @@ class LogTrace:
             return None
         self.watermark = clock.watermark
         # the watermarks in front of the events never go back, so the mover is found by bisection
-        behind = bisect_left(admitted.before, clock.watermark)  # type: ignore[type-var] # a series has len and []
+        behind = bisect_left(admitted.before, clock.watermark)
         if clock.floor == clock.watermark:
             self.moved_by = "floor"
         else:
@@ -203,7 +203,7 @@ def _at(values: pl.Series, places: range) -> list[Any]:
     """The values at these places. Single ones are quicker taken one by one than by a gather."""
     if len(places) <= _ONE_BY_ONE:
         return [values[place] for place in places]
-    return values.gather(places).to_list()
+    return values.gather(list(places)).to_list()
 
 
 def _texts(columns: list[list[Any]]) -> list[str]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from eventide.plan.html import table
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -27,7 +29,6 @@ table { border-collapse: collapse; font-size: 0.85rem; display: block; overflow-
 th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
 .account { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 """
-_CELL_MOST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
         if section.picture is not None:
             parts.append(f'<img alt="{escape(section.heading)}" src="data:image/png;base64,{_png(section.picture)}">')
         if section.table is not None:
-            parts.append(_table(section.table))
+            parts.append(table(section.table))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,20 +65,3 @@ def _png(picture: Figure) -> str:
     buffer = BytesIO()
     picture.savefig(buffer, format="png", dpi=130)
     return b64encode(buffer.getvalue()).decode()
-
-
-def _table(rows: pl.DataFrame) -> str:
-    if not rows.height:
-        return "<p>None.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows.iter_rows()
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix("+00:00")
-    return text if len(text) <= _CELL_MOST else text[: _CELL_MOST - 1] + "…"

@@ -10,14 +10,33 @@ from collections.abc import Iterator, Sequence
 from eventide.expressions import Aggregation, to_sql
 from eventide.instants import duration_text
 from eventide.plan.nodes import Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.types import type_name
 from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Perfect, Punctuated
 from eventide.semantics.lateness import EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
+
+_MARGIN = 12
+"""Where the words behind a stage's name begin."""
 
 
 def explain(plan: Plan) -> str:
     """The plan in words, one line a stage, in the order in which an event meets them."""
     return "\n".join(_lines(plan))
+
+
+def explain_html(plan: Plan) -> str:
+    """The plan as HTML: a table of its stages, one of the columns of its sources; everything escaped."""
+    from eventide.plan.html import heading, pairs_or_rows
+
+    stages = [(line[:_MARGIN].strip(), line[_MARGIN:]) for line in _lines(plan)]
+    columns = [
+        (one.source.name, name, type_name(dtype)) for one in plan.inputs for name, dtype in one.source.columns.items()
+    ]
+    return (
+        heading(f"Stream of {', '.join(one.source.name for one in plan.inputs)}")
+        + pairs_or_rows(["stage", "what it does"], stages)
+        + pairs_or_rows(["source", "column", "type"], columns)
+    )
 
 
 def _lines(plan: Plan) -> Iterator[str]:
