@@ -129,7 +129,7 @@ class LogTrace:
             pl.when(pl.col(name) > NO_WATERMARK).then(pl.col(name)).cast(INSTANT).alias(name)
             for name in ("arrival", "time", "watermark")
         ]
-        return frame.with_columns(*known, pl.lit(log).alias(LOG)).select(SAMPLE_SCHEMA)
+        return frame.with_columns(*known, pl.lit(log).alias(LOG)).select(*SAMPLE_SCHEMA)
 
 
 @dataclass

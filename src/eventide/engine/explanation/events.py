@@ -7,7 +7,7 @@ rows that the run kept say the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import polars as pl
@@ -157,11 +157,12 @@ def _judge(reading: Rereading, log: str, offset: int) -> _Judged:
             continue
         if broken.height:
             return _Judged("refused", None, NO_WATERMARK, number, piece.rows.clear(), broken)
-        row = reading.shaped(piece, number)
+        alone = replace(piece, refused=piece.refused.clear())
+        row = reading.shaped(alone, number)
         before = _watermark_before(pipeline, log, row)
         account = pipeline.accounting.of(log)
         counts = {part.name: getattr(account, part.name) for part in fields(Account)}
-        outputs = pipeline.process(piece, number)
+        outputs = pipeline.process(alone, number)
         grown = [name for name in _FATES if getattr(account, name) > counts[name]]
         refused = outputs.get(DEAD_LETTERS, [piece.refused])[0]
         return _Judged(_FATES[grown[0]], row, before, number, piece.rows, refused)

@@ -49,6 +49,11 @@ class Moment:
         return self.pipeline.trace
 
     @property
+    def had_events(self) -> bool:
+        """True when any log has had an event that the door let in."""
+        return any(trace.last is not None for trace in self.trace.logs.values())
+
+    @property
     def clocks(self) -> Clocks:
         """The clocks of the run."""
         clocks = self.pipeline.clocks

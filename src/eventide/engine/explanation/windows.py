@@ -14,7 +14,7 @@ import polars as pl
 from eventide.engine.explanation.holding import Holding, holding, holding_lines, needed_line, pace_line
 from eventide.engine.explanation.moment import Key, Moment, instants
 from eventide.engine.explanation.reread import Mover, Rereading, can_reread
-from eventide.engine.explanation.words import arrived, event_text, key_text, span, watermark_text
+from eventide.engine.explanation.words import key_text, place_text, span, watermark_text
 from eventide.engine.steps.grid import Grid, grid_of
 from eventide.instants import EARLIEST, END_OF_TIME, instant_text
 from eventide.plan import LATE, RESULTS, Filter
@@ -176,7 +176,7 @@ class _Asked:
         yield from self._late_line(start, end)
 
     def _open_lines(self, end: int, found: Holding | None) -> Iterator[str]:
-        if not self.moment.trace.logs:
+        if not self.moment.had_events:
             yield "the stream has not had any event: no clock has a watermark"
         if self.moment.over:
             yield "the run was stopped before it closed"
@@ -189,7 +189,7 @@ class _Asked:
         yield pace_line(self.moment, found)
 
     def _empty_lines(self, start: int, end: int) -> Iterator[str]:
-        if not self.moment.trace.logs:
+        if not self.moment.had_events:
             yield "the stream had no event at all"
         elif self.code is None:
             yield "no event of this key was ever accepted"
@@ -216,7 +216,7 @@ class _Asked:
         yield closed_at
         if allowed_us and self.watermark < end + allowed_us:
             yield f"it takes corrections until the watermark reaches {instant_text(end + allowed_us)}"
-        if self.reread and self.moment.trace.logs:
+        if self.reread and self.moment.had_events:
             yield from self._closer_lines(end)
 
     def _closer_lines(self, end: int) -> Iterator[str]:
@@ -233,7 +233,7 @@ class _Asked:
             if found is None:
                 yield f"log {log!r} never brought its watermark to the end of the window by events"
             else:
-                yield f"log {log!r} reached its end with {event_text(found.mark, log)}{arrived(found.mark)}"
+                yield f"log {log!r} reached its end with {place_text(found.mark)}"
         if len(logs) > _LOGS_NAMED:
             yield f"and {len(logs) - _LOGS_NAMED:,} more logs"
 

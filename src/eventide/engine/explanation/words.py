@@ -32,6 +32,11 @@ def event_text(mark: Mark | None, log: str) -> str:
     return "no event" if mark is None else f"event {mark.offset} of log {log!r} (time {instant_text(mark.time_us)})"
 
 
+def place_text(mark: Mark) -> str:
+    """An event of a log just named: "event 12 (time 2026-01-01 10:00:00)"."""
+    return f"event {mark.offset} (time {instant_text(mark.time_us)}{arrived(mark)})"
+
+
 def arrived(mark: Mark) -> str:
     """When an event arrived, if that is known."""
     return "" if mark.arrival_us is None else f", arrived {instant_text(mark.arrival_us)}"
