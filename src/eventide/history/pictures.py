@@ -6,6 +6,8 @@ Law: a picture shows the rows it is given; what it leaves out is written on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -30,11 +32,29 @@ def figure(width: float = 9.0, height: float = 4.8) -> tuple[Figure, Axes]:
         from matplotlib.figure import Figure
     except ImportError:
         raise EventideError('pictures need matplotlib: install "eventide[pictures]"') from None
-    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn = _picture(Figure)(figsize=(width, height), layout="constrained")
     axes = drawn.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     return drawn, axes
+
+
+@cache
+def _picture(figure: type[Figure]) -> type[Figure]:
+    """A figure that notebooks show by itself, without pyplot."""
+
+    class Picture(figure):  # type: ignore[valid-type, misc] # known only when matplotlib is there
+        def _repr_png_(self) -> bytes:
+            return png(self, dpi=72)
+
+    return Picture
+
+
+def png(picture: Figure, dpi: int = 130) -> bytes:
+    """A picture as a PNG file, without the name of the program that drew it."""
+    buffer = BytesIO()
+    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, line: str = "watermark") -> Figure:

@@ -63,6 +63,8 @@ class Plots:
         late = self._late()
         drawn = pl.concat([events.join(late, on=[LOG, OFFSET], how="anti"), late], how="diagonal")
         title = f"{total.late:,} of {total.received:,} events came late, {total.corrected:,} as corrections"
+        if self.outcome.accounting.total.received > 2 * events.height:
+            title += f" (drawn: a sample of {events.height:,}, and the late ones)"
         return arrival_against_event_time(drawn, title, line if events[LOG].n_unique() > 1 else f"{line} of the log")
 
     def windows(
@@ -71,9 +73,9 @@ class Plots:
         """One key's results over time, revised windows and late events marked.
 
         `key` is as in `Outcome.explain`; `columns` are the results to draw (without: the first numeric ones of like
-        size, four at most).
+        size, four at most, counts only where there is nothing else).
         """
-        asked = self.outcome._inspection.moment
+        asked = self.outcome.inspection.moment
         values = asked.key_of(key)
         rows = asked.rows_of(RESULTS, values)
         if rows is None or "window_start" not in rows.columns or "revision" not in rows.columns:
@@ -118,7 +120,7 @@ class Plots:
 
     @property
     def _plan(self) -> Plan:
-        return self.outcome._ended.plan
+        return self.outcome.inspection.moment.plan
 
     def _sampled(self) -> pl.DataFrame:
         """The sampled events with what became of them."""
@@ -160,11 +162,15 @@ class Plots:
     def _numeric(self, rows: pl.DataFrame) -> tuple[str, ...]:
         """The first numeric results whose size is within a hundred times that of the first."""
         assert self._plan.aggregate is not None
-        named = [name for name, _ in self._plan.aggregate.aggregates]
+        aggregates = self._plan.aggregate.aggregates
+        counts = [name for name, one in aggregates if isinstance(one, Aggregation) and one.function == "count"]
+        named = [name for name, _ in aggregates if name not in counts] + counts[:1]
         found = [name for name in named if name in rows.columns and rows.schema[name].is_numeric()]
         if not found:
             raise EventideError("there is no numeric result to draw: name one with columns=")
         sizes = {name: float(rows.get_column(name).abs().cast(pl.Float64).max() or 0.0) for name in found}  # type: ignore[arg-type]
         least = sizes[found[0]]
+        if found[0] not in counts:
+            found = [name for name in found if name not in counts]
         alike = [name for name in found if least / 100 <= sizes[name] <= max(least, 1e-9) * 100]
         return tuple(alike[:_COLUMNS_DRAWN])

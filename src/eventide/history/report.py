@@ -9,12 +9,12 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from eventide.history.pictures import png
 from eventide.plan.html import table
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
         if section.text:
             parts.append(f"<p>{escape(section.text)}</p>")
         if section.picture is not None:
-            parts.append(f'<img alt="{escape(section.heading)}" src="data:image/png;base64,{_png(section.picture)}">')
+            image = b64encode(png(section.picture)).decode()
+            parts.append(f'<img alt="{escape(section.heading)}" src="data:image/png;base64,{image}">')
         if section.table is not None:
             parts.append(table(section.table))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
@@ -59,9 +60,3 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
         f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
     )
     return path
-
-
-def _png(picture: Figure) -> str:
-    buffer = BytesIO()
-    picture.savefig(buffer, format="png", dpi=130)
-    return b64encode(buffer.getvalue()).decode()

@@ -74,13 +74,13 @@ class Outcome:
 
     def explain(self, *, key: object = None, at: When, reread: bool = True) -> WindowExplanation:
         """The state of a window at the end of the run. Arguments as in `eventide.Inspection.explain`."""
-        return self._inspection.explain(key=key, at=at, reread=reread)
+        return self.inspection.explain(key=key, at=at, reread=reread)
 
     def explain_event(
         self, *, log: str | None = None, offset: int | None = None, values: Mapping[str, object] | None = None
     ) -> EventExplanation:
         """What became of an event, and why. Arguments as in `eventide.Inspection.explain_event`."""
-        return self._inspection.explain_event(log=log, offset=offset, values=values)
+        return self.inspection.explain_event(log=log, offset=offset, values=values)
 
     def snapshot(self) -> Snapshot:
         """Everything that the pipeline remembered at the end of the run."""
@@ -107,7 +107,8 @@ class Outcome:
         return self.pipeline
 
     @cached_property
-    def _inspection(self) -> Inspection:
+    def inspection(self) -> Inspection:
+        """The end of the run, to be asked."""
         return Inspection(Moment(self._ended.plan, self._ended.snapshot(), self.outputs, over=True))
 
     def _repr_html_(self) -> str:

@@ -133,7 +133,10 @@ class FeedLogs:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows or frames from a Python iterable. A list is a bounded log; anything else is drawn by a thread of its own."""
+    """Rows or frames from a Python iterable. A list is a bounded log; anything else is drawn by a thread of its own.
+
+    Frames in a list may bring their arrival times in the hidden column `_arrival`.
+    """
 
     items: Iterable[Row | pl.DataFrame] = field(hash=False)
     schema: Schema

@@ -164,7 +164,7 @@ def _judge(reading: Rereading, log: str, offset: int) -> _Judged:
         counts = {part.name: getattr(account, part.name) for part in fields(Account)}
         outputs = pipeline.process(alone, number)
         grown = [name for name in _FATES if getattr(account, name) > counts[name]]
-        refused = outputs.get(DEAD_LETTERS, [piece.refused])[0]
+        refused = outputs.get(DEAD_LETTERS, [alone.refused])[0]
         return _Judged(_FATES[grown[0]], row, before, number, piece.rows, refused)
     raise EventideError(f"log {log!r} has no event at offset {offset}")
 
