@@ -54,19 +54,25 @@ def _shown(value: Any, number: int) -> list[dict[str, Any]]:
         return []
     data: dict[str, Any] = {}
     if hasattr(value, "_repr_png_"):
-        data["image/png"] = b64encode(value._repr_png_()).decode()
+        data["image/png"] = b64encode(_small(value._repr_png_())).decode()
         data["text/plain"] = ["<picture>"]
     elif hasattr(value, "_repr_html_"):
         data["text/html"] = value._repr_html_().splitlines(keepends=True)
-        data["text/plain"] = str(value).splitlines(keepends=True) if not _has_speed(value) else ["<outcome>"]
+        data["text/plain"] = [f"<{type(value).__name__}>"]
     else:
         data["text/plain"] = repr(value).splitlines(keepends=True)
     return [{"output_type": "execute_result", "execution_count": number, "data": data, "metadata": {}}]
 
 
-def _has_speed(value: Any) -> bool:
-    """An outcome as text says how fast it was, which is never the same twice."""
-    return hasattr(value, "elapsed_us")
+def _small(picture: bytes) -> bytes:
+    """The picture with 256 colours: a third of the bytes, and no difference to the eye."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(
+        buffer, "PNG", optimize=True
+    )
+    return buffer.getvalue()
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def _picture(figure: type[Figure]) -> type[Figure]:
 
     class Picture(figure):  # type: ignore[valid-type, misc] # known only when matplotlib is there
         def _repr_png_(self) -> bytes:
-            return png(self, dpi=72)
+            return png(self, dpi=60)
 
     return Picture
 
@@ -144,15 +144,20 @@ def windows_of(
 ) -> Figure:
     """One key's windows over time: each column's last value, revised windows marked, late events as ticks.
 
-    `results` has `window_start`, `revision` and the columns, in the order in which rows came out; `late` has `time`.
-    A thin line below a circle leads to the first value of a revised window. `threshold` is drawn as a line.
+    `results` has `window_start`, `window_end`, `revision` and the columns, in the order in which rows came out; `late`
+    has `time`. Lines are broken where a window is missing. A thin line at a circle leads to the window's first value.
+    `threshold` is drawn as a line.
     """
     drawn, axes = figure()
     last = results.unique("window_start", keep="last").sort("window_start")
-    starts = last["window_start"].to_list()
+    follows = pl.col("window_start") <= pl.col("window_end").shift(1)
+    parts = last.with_columns((~follows).fill_null(True).cum_sum().alias("_part")).partition_by("_part")
     for number, name in enumerate(columns):
         colour = _LINES[number % len(_LINES)]
-        axes.plot(starts, last[name].to_list(), color=colour, linewidth=1.1, marker=".", markersize=2.5, label=name)
+        for part in parts:
+            values = (part["window_start"].to_list(), part[name].to_list())
+            label = name if part is parts[0] else None
+            axes.plot(*values, color=colour, linewidth=1.1, marker=".", markersize=2.5, label=label)
     revised = _revised(results, columns[0]) if columns else last.clear()
     if revised.height:
         _mark_revised(axes, revised)
@@ -185,7 +190,8 @@ def _revised(results: pl.DataFrame, column: str) -> pl.DataFrame:
         pl.col(column).last().alias("last"),
         (pl.col("revision").max() > pl.col("revision").min()).alias("revised"),
     )
-    return by_window.filter("revised").drop_nulls().sort("window_start")
+    known = by_window.filter(pl.col("revised"), pl.col("last").is_not_null())
+    return known.with_columns(pl.coalesce("first", "last").alias("first")).sort("window_start")
 
 
 def _mark_revised(axes: Axes, revised: pl.DataFrame) -> None:

@@ -155,6 +155,14 @@ class Rows:
     def bounded(self) -> bool:
         return isinstance(self.items, Sequence)
 
+    @property
+    def records_arrivals(self) -> bool:
+        """True when arrival times are part of the rows, not the moments of reading."""
+        frames = self.items if isinstance(self.items, Sequence) else ()
+        return self.arrival is not None or any(
+            isinstance(item, pl.DataFrame) and ARRIVAL in item.columns for item in frames
+        )
+
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FeedLogs:
         feed = Feed(self.schema, name=self.name, arrival=self.arrival)
         logs = feed.open(context, positions)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.connectors.simulate.draws import normal, uniform, whole
-from eventide.flow import INSTANT
+from eventide.flow import ARRIVAL, INSTANT
 from eventide.instants import Instant
 from eventide.semantics.schema import Schema, field, schema
 
@@ -65,7 +65,9 @@ class Stations:
 
 
 def alarm_rows(net: Stations) -> pl.DataFrame:
-    """All rows as text, as they stand in a file, in the order in which they were stored."""
+    """All rows as text, as they stand in a file, in the order in which they were stored; with the hidden column of
+    arrival times, which a malformed row has too.
+    """
     every = round(net.rate * net.duration_us / _MINUTE * (net.stations + 9))
     row = pl.int_range(every, dtype=pl.Int64, eager=True).alias("row").to_frame()
     drawn = whole(pl.col("row"), net.seed, 1, net.stations + 9)
@@ -114,6 +116,7 @@ def _columns(net: Stations) -> list[pl.Expr]:
         .alias("valueThreshold"),
         pl.when("raised").then(pl.lit("true")).otherwise(pl.lit("false")).alias("isActive"),
         (net.start_us + pl.col("stored")).cast(INSTANT).dt.strftime(_FORMAT).alias("storedtime"),
+        (net.start_us + pl.col("stored")).cast(INSTANT).alias(ARRIVAL),
     ]
 
 

@@ -168,9 +168,9 @@ def mark_of(row: pl.DataFrame, time_us: Any, *, known: bool) -> Mark:
 
 def _has_arrivals(source: Any) -> bool:
     """True when arrival times are part of the log, not the moments of reading."""
-    return getattr(source, "arrival", ...) is not None and (
-        not hasattr(source, "source") or _has_arrivals(source.source)
-    )
+    if hasattr(source, "source"):
+        return _has_arrivals(source.source)
+    return bool(getattr(source, "records_arrivals", getattr(source, "arrival", ...) is not None))
 
 
 def _unpaced(plan: Plan) -> list[Source]:

@@ -87,6 +87,8 @@ class _Asked:
     def answer(self) -> WindowExplanation:
         start, end, exists = self._bounds()
         held, rows = self._of(self.held, start), self._of(self.kept, start)
+        if (rows is None or not rows.height) and end <= self.watermark:
+            rows = self._elsewhere(start, rows)
         state, corrections = self._state(end, held, rows)
         content = self._content(held if state == "open" or rows is None or not rows.height else rows)
         found = holding(self.moment, self.key, self.clock_code, end) if state == "open" and exists else None
@@ -125,6 +127,15 @@ class _Asked:
             return None
         begins = pl.col("window_start").cast(pl.Int64).fill_null(EARLIEST)
         return frame.filter(begins == start)
+
+    def _elsewhere(self, start: int, rows: pl.DataFrame | None) -> pl.DataFrame | None:
+        """The window's rows in another output, where a filter left them out of the results."""
+        for branch in self.moment.plan.branches:
+            found = self._of(_windowed(self.moment.rows_of(branch.name, self.key)), start)
+            if found is not None and found.height:
+                self.note = f"not in the results, where a filter left it out, but in the output {branch.name!r}"
+                return found
+        return rows
 
     def _state(self, end: int, held: pl.DataFrame | None, rows: pl.DataFrame | None) -> tuple[State, int]:
         if end > self.watermark:
