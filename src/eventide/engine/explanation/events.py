@@ -111,7 +111,7 @@ def find_event(moment: Moment, values: Mapping[str, object]) -> tuple[str, int, 
     reading = Rereading(moment)
     found: list[tuple[str, int]] = []
     for log in moment.pipeline.accounting.logs:
-        for number, batch in reading.batches(log):
+        for number, batch in reading.batches(log, whole=True):
             rows = shape(batch.rows, moment.plan.inputs[number].steps)
             unknown = sorted(set(values) - set(rows.columns))
             if unknown:
@@ -186,9 +186,8 @@ def _time_of(reading: Rereading, log: str, offset: int) -> int | None:
     settings = reading.plan.event_time
     if settings is None:
         return None
-    open_reading = Rereading(Moment(reading.moment.plan, reading.moment.saved))
-    for number, batch in open_reading.batches(log):
-        row = open_reading.shaped(batch, number).filter(pl.col(OFFSET) == offset)
+    for number, batch in reading.batches(log, whole=True):
+        row = reading.shaped(batch, number).filter(pl.col(OFFSET) == offset)
         if row.height:
             time: int | None = row.get_column(settings.column).cast(pl.Int64)[0]
             return time

@@ -86,8 +86,8 @@ class Rereading:
             preview(self.plan, made, self._context)
         return made
 
-    def batches(self, log: str) -> Iterator[tuple[int, Batch]]:
-        """The batches of a log with the number of its source, without the rows that the guards refused then."""
+    def batches(self, log: str, *, whole: bool = False) -> Iterator[tuple[int, Batch]]:
+        """The batches of a log with the number of its source; `whole` with the rows that the guards refused then."""
         if not can_reread(self.plan):
             raise EventideError(f"log {log!r} cannot be read again: its source gives each row once")
         for number, one in enumerate(self.plan.inputs):
@@ -96,7 +96,7 @@ class Rereading:
                 for reader in opened.discover():
                     if reader.log == log:
                         for batch in _read(reader, one.source):
-                            yield number, self._let_in(batch)
+                            yield number, batch if whole else self._let_in(batch)
                         return
             finally:
                 opened.close()
