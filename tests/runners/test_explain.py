@@ -104,6 +104,9 @@ def test_a_quiet_key_holds_its_own_windows_until_the_cap() -> None:
     assert found.holding is not None
     assert found.holding.why == "quiet key"
     assert found.watermark_us == us("0:00")
+    assert found.holding.since is not None
+    assert found.holding.since.offset == 0
+    assert "it stands there since event 0 of log 'log' (time 2026-01-01 10:00:10)" in str(found)
     assert "held back by the clock of device='quiet' in log 'log'" in str(found)
     assert "or any event there of 2026-01-01 12:05:00 or later (cap)" in str(found)
     # the front moves at the pace of arrivals, so the cap ends it when they reach 12:05

@@ -76,7 +76,7 @@ def _event_time(settings: EventTime) -> Iterator[str]:
     whose = "one clock a log"
     if isinstance(clock, KeyClock):
         whose = f"one clock for each {clock.key} in a log, at most {duration_text(clock.cap_us)} behind the log"
-    yield f"event time  {settings.column}, {whose}; {_strategy(settings.strategy)}"
+    yield f"event time  {settings.column}, {whose}; {strategy_text(settings.strategy)}"
     guards = []
     if settings.max_future_us is not None:
         guards.append(f"more than {duration_text(settings.max_future_us)} ahead of its arrival")
@@ -89,7 +89,8 @@ def _event_time(settings: EventTime) -> Iterator[str]:
         yield f"idle        a log silent for {silent} no longer holds the others back{then}"
 
 
-def _strategy(strategy: object) -> str:
+def strategy_text(strategy: object) -> str:
+    """The rule by which a strategy finds the watermark, in words."""
     match strategy:
         case Ascending():
             return "watermark = largest event time"

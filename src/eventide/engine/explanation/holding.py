@@ -79,6 +79,8 @@ def holding_lines(moment: Moment, found: Holding, end_us: int) -> Iterator[str]:
     if found.since is not None:
         by = {"event": "", "heartbeat": " and its source's heartbeat", "floor": " coming back from idleness"}
         moved = f"{event_text(found.since, found.log)}{by[trace.moved_by]}"
+        if found.why == "quiet key":
+            moved = event_text(found.since, found.log)
         at = "" if found.since.arrival_us is None else f" at {instant_text(found.since.arrival_us)}"
         yield f"it stands there since {moved} arrived{at}"
     yield from _others_lines(moment, found, trace, end_us)

@@ -6,7 +6,7 @@ Law: the state is that of the moment asked about; what the moment cannot tell is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -16,7 +16,7 @@ from eventide.engine.explanation.moment import Key, Moment, instants
 from eventide.engine.explanation.reread import Mover, Rereading, can_reread
 from eventide.engine.explanation.words import key_text, place_text, span, watermark_text
 from eventide.engine.steps.grid import Grid, grid_of
-from eventide.instants import EARLIEST, END_OF_TIME, instant_text
+from eventide.instants import EARLIEST, END_OF_TIME, NO_WATERMARK, instant_text
 from eventide.plan import LATE, RESULTS, Filter
 from eventide.semantics.eventtime import KeyClock
 from eventide.semantics.windows import Count, Session
@@ -91,9 +91,27 @@ class _Asked:
             rows = self._elsewhere(start, rows)
         state, corrections = self._state(end, held, rows)
         content = self._content(held if state == "open" or rows is None or not rows.height else rows)
-        found = holding(self.moment, self.key, self.clock_code, end) if state == "open" and exists else None
+        found = self._holding(end) if state == "open" and exists else None
         lines = tuple(self._lines(state, start, end, content, corrections, found))
         return WindowExplanation(self.key, start, end, state, content, corrections, self.watermark, found, lines)
+
+    def _holding(self, end: int) -> Holding | None:
+        """Who holds the window open. When a quiet key's clock was moved last is not in the trace: its log tells."""
+        found = holding(self.moment, self.key, self.clock_code, end)
+        if found is None or found.why != "quiet key" or not self.reread or found.watermark_us <= NO_WATERMARK:
+            return found
+        last = self.moment.trace.of_log(found.log).last
+        mover = Rereading(self.moment).mover(
+            found.log, self._clock_key(), found.watermark_us, None if last is None else last.offset + 1
+        )
+        return found if mover is None else replace(found, since=mover.mark)
+
+    def _clock_key(self) -> pl.DataFrame | None:
+        """The key of the clock by which the window closes; None where all keys share one."""
+        clock = self.moment.settings.clock
+        if isinstance(clock, KeyClock) and self.moment.clocks.closes_by_key:
+            return self.moment.row_of(self.key).select(clock.key)
+        return None
 
     def _bounds(self) -> tuple[int, int, bool]:
         """Start and end of the window asked about, and whether there is one (sessions exist only with events)."""
@@ -233,10 +251,7 @@ class _Asked:
     def _closer_lines(self, end: int) -> Iterator[str]:
         """By which event each log had reached the window's end."""
         reading = Rereading(self.moment)
-        clock = self.moment.settings.clock
-        key = None
-        if isinstance(clock, KeyClock) and self.moment.clocks.closes_by_key:
-            key = self.moment.row_of(self.key).select(clock.key)
+        key = self._clock_key()
         logs = list(self.moment.trace.logs)
         for log in logs[:_LOGS_NAMED]:
             last = self.moment.trace.of_log(log).last

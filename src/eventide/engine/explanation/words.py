@@ -9,15 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from eventide.engine.trace import Mark
 from eventide.instants import NO_WATERMARK, duration_text, instant_text
-from eventide.semantics.eventtime import (
-    Adaptive,
-    Ascending,
-    Bounded,
-    EventTime,
-    KeyClock,
-    Perfect,
-    Punctuated,
-)
+from eventide.plan.explain import strategy_text
+from eventide.semantics.eventtime import EventTime, KeyClock
 
 _SHORT_US = 1_000
 
@@ -54,20 +47,7 @@ def watermark_text(instant: int) -> str:
 
 def rule_text(settings: EventTime) -> str:
     """The rule by which an event moves a watermark."""
-    match settings.strategy:
-        case Ascending():
-            rule = "watermark = largest event time"
-        case Bounded(delay_us):
-            rule = f"watermark = largest event time - {duration_text(delay_us)}"
-        case Punctuated(column):
-            rule = f"watermark = largest {column}"
-        case Adaptive(late_rate, _, _):
-            rule = f"watermark = largest event time - the learnt bound that {late_rate:.3%} may exceed"
-        case Perfect():
-            rule = "watermark = smallest event time still to come"
-        case own:
-            rule = f"watermark by {type(own).__name__}"
-    return rule
+    return strategy_text(settings.strategy)
 
 
 def own_rule_text(settings: EventTime) -> str:
