@@ -15,7 +15,7 @@ import polars as pl
 from eventide.connectors.formats.columns import check_arrival, schema_columns
 from eventide.connectors.memory.entries import Entries, size_of, taken
 from eventide.errors import SourceError
-from eventide.flow import Batch, LogReader, Position, ReadContext
+from eventide.flow import ARRIVAL, Batch, LogReader, Position, ReadContext
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
 Row = Mapping[str, object]
