@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
 from eventide.engine.loop import Loop
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
@@ -23,6 +23,9 @@ from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
 from eventide.runners.show import Show
+
+if TYPE_CHECKING:
+    from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Running:
         return self.inspect().explain_event(log=log, offset=offset, values=values)
 
     def _look(self) -> Moment:
+        from eventide.engine.explanation import Moment
+
         return Moment(self.pipeline.plan, self.pipeline.snapshot(), self.frames(), self.desk.over)
 
 

@@ -10,20 +10,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.engine.explanation import (
-    EventExplanation,
-    Moment,
-    WindowExplanation,
-    explain_event,
-    explain_window,
-    find_event,
-)
 from eventide.engine.snapshot import Snapshot
 from eventide.instants import When, instant_us
 from eventide.plan import Stream
+
+if TYPE_CHECKING:
+    from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,8 @@ class Inspection:
 
         Raises `PlanError` when the plan has no windows, `ValueError` when the key does not fit.
         """
+        from eventide.engine.explanation import explain_window
+
         return explain_window(self.moment, key, instant_us(at, "at"), reread=reread)
 
     def explain_event(
@@ -53,6 +51,8 @@ class Inspection:
 
         Raises `EventideError` when there is no such event or the source cannot be read again.
         """
+        from eventide.engine.explanation import explain_event, find_event
+
         if values is not None:
             log, offset, _ = find_event(self.moment, values)
         if offset is None:
@@ -72,6 +72,8 @@ def inspect(stream: Stream, snapshot: Snapshot, outputs: Mapping[str, pl.DataFra
     >>> inspect(sums, saved).explain(key="a", at="1970-01-01").state
     'past'
     """
+    from eventide.engine.explanation import Moment
+
     return Inspection(Moment(stream.plan, snapshot, outputs or {}))
 
 

@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from eventide.engine.accounting import Accounting
-from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import EventideError
 from eventide.instants import When, duration_text, instant_text
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS
 from eventide.runners.inspection import Inspection
+
+if TYPE_CHECKING:
+    from eventide.engine.explanation import EventExplanation, WindowExplanation
 
 _PLOTS = "eventide.history.plots"
 """Where pictures of an outcome are drawn; found by name, so that a runner does not depend on them."""
@@ -109,6 +111,8 @@ class Outcome:
     @cached_property
     def inspection(self) -> Inspection:
         """The end of the run, to be asked."""
+        from eventide.engine.explanation import Moment
+
         return Inspection(Moment(self._ended.plan, self._ended.snapshot(), self.outputs, over=True))
 
     def _repr_html_(self) -> str:
