@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types arrows unit bench pins clean
+.PHONY: help demo test lint types arrows unit bench notebooks pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
 	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
 	@echo "make bench   measure speed, memory and latency against batch Polars"
+	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
 	@echo "make clean   remove the environment and all output"
 
@@ -39,6 +40,9 @@ unit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
+
+notebooks: $(READY)
+	$(BIN)/python examples/run_notebooks.py --write
 
 pins: $(READY)
 	$(BIN)/python -m pip install --quiet uv

@@ -51,6 +51,16 @@ def test_examples_run() -> None:
     assert "9 received = 6 on time" in printed.getvalue()
 
 
+def test_the_page_on_explanations_prints_what_it_says() -> None:
+    blocks = re.findall(r"```(python|text)\n(.*?)```", (ROOT / "docs" / "explain.md").read_text(), re.S)
+    names: dict[str, object] = {}
+    for (kind, code), (then, expected) in zip(blocks[::2], blocks[1::2], strict=True):
+        assert (kind, then) == ("python", "text")
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(code, "explain.md", "exec"), names)
+        assert printed.getvalue() == expected
+
+
 def test_architecture_draws_the_layers_that_the_contract_enforces() -> None:
     drawn = re.search(r"enforce\.\n\n((?:    .*\n)+)", (ROOT / "ARCHITECTURE.md").read_text())
     assert drawn is not None

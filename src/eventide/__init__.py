@@ -49,7 +49,7 @@ from eventide.expressions import (
 )
 from eventide.instants import Instant
 from eventide.plan import Stream
-from eventide.runners import Outcome
+from eventide.runners import Inspection, Outcome, inspect
 from eventide.semantics.eventtime import (
     OwnStrategy,
     adaptive,
@@ -73,6 +73,7 @@ __all__ = [
     "Expr",
     "ExpressionError",
     "Feed",
+    "Inspection",
     "Instant",
     "Outcome",
     "OwnAggregate",
@@ -101,6 +102,7 @@ __all__ = [
     "from_rows",
     "global_window",
     "greatest",
+    "inspect",
     "least",
     "lit",
     "on_change",

@@ -122,3 +122,54 @@ def test_advise_takes_a_pipeline_and_refuses_what_it_cannot_read(tmp_path: Path)
     done = eventide("advise", str(tmp_path / "x.txt"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_explain_window_and_event_run_the_pipeline_without_its_sinks(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    readings = ROOT / "examples" / "readings.csv"
+    job.write_text(
+        "import eventide as et\n"
+        f"readings = et.read_csv({str(readings)!r}, schema={{'sensor': str, 'at': et.Instant, 'dose': float}})\n"
+        "windows = readings.event_time('at', et.bounded('2s')).group_by('sensor').window(et.tumbling('5m'))\n"
+        f"pipeline = windows.agg(n=et.count()).write(et.write_csv({str(tmp_path / 'out.csv')!r}))\n"
+    )
+    done = eventide("explain", "window", str(job), "--key", "a", "--at", "2026-01-01T10:02")
+    assert done.returncode == 0
+    assert "window [2026-01-01 10:00:00, 2026-01-01 10:05:00) of sensor='a': closed\n  result: n=2" in done.stdout
+    assert not (tmp_path / "out.csv").exists()
+    late = eventide("explain", "event", str(job), "--offset", "4")
+    assert "event 4 of log 'readings.csv' (time 2026-01-01 10:04:58): late" in late.stdout
+    assert "brought there by event 3" in late.stdout
+    named = eventide("explain", "event", str(job), "--value", "sensor=b", "--value", "dose=0.33")
+    assert "event 8 of log 'readings.csv'" in named.stdout
+
+
+def test_explain_window_reads_a_saved_snapshot(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, runpy\n"
+        "made = runpy.run_path('examples/doses.py')\n"
+        "stream = next(v for v in made.values() if type(v).__name__ == 'Stream' and v.plan.aggregate)\n"
+        "for name, data in stream.run(show=False).snapshot().to_files().items():\n"
+        "    (pathlib.Path(sys.argv[1]) / name).write_bytes(data)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
+    words = ("explain", "window", "examples/doses.py", "--key", "sensor=a", "--at", "2026-01-01T10:00")
+    done = eventide(*words, "--snapshot", str(tmp_path))
+    assert "of sensor='a': past" in done.stdout
+    missing = eventide(*words, "--snapshot", str(tmp_path / "nowhere"))
+    assert missing.returncode == 1
+    assert "there is no snapshot in" in missing.stderr
+
+
+def test_explain_plan_is_the_long_form_and_wrong_usage_is_told() -> None:
+    short, long = eventide("explain", "examples/doses.py"), eventide("explain", "plan", "examples/doses.py")
+    assert short.stdout == long.stdout != ""
+    assert eventide("explain", "event", "examples/doses.py").returncode == 2
+
+
+def test_simulate_writes_every_network(tmp_path: Path) -> None:
+    for network, column in (("zoo", "dev-id"), ("stations", "station_id")):
+        path = tmp_path / f"{network}.csv"
+        done = eventide("simulate", str(path), "--network", network, "--devices", "3", "--duration", "30m")
+        assert done.returncode == 0
+        assert pl.read_csv(path, infer_schema=False)[column].drop_nulls().n_unique() >= 3

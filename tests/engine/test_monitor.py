@@ -40,7 +40,7 @@ def rows(events: Sequence[tuple[str | None, int, int]], first: int = 0) -> pl.Da
 
 
 def measured(made: Pipeline) -> Measured:
-    found = made.measure()()
+    found = made.measured()
     assert found is not None
     return found
 

@@ -28,8 +28,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for command in (run, check, explain, advise, simulate, demo):
+for command in (run, check, advise, simulate, demo):
     app.command()(command)
+app.add_typer(explain, name="explain")
 
 
 def _version(show: bool) -> None:

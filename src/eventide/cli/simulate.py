@@ -1,25 +1,46 @@
-"""`eventide simulate`: write the readings of a simulated radiation network to a file.
+"""`eventide simulate`: write the rows of a simulated network to a file.
 
 Law: the same seed writes the same file.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eventide.connectors.simulate import simulate as simulated
-from eventide.connectors.simulate import write_simulated
+from eventide.connectors.simulate import simulate_stations, simulate_zoo, write_simulated
+
+
+class Kind(StrEnum):
+    """The networks that can be simulated."""
+
+    RADIATION = "radiation"
+    ZOO = "zoo"
+    STATIONS = "stations"
 
 
 def simulate(
     output: Annotated[Path, typer.Argument(help="A .csv, .ndjson or .parquet file to write.", show_default=False)],
-    devices: Annotated[int, typer.Option(min=1, help="How many devices.")] = 30,
+    network: Annotated[
+        Kind, typer.Option(help="Radiation tubes, tags of zoo animals, or base stations with alarms.")
+    ] = Kind.RADIATION,
+    devices: Annotated[int, typer.Option(min=1, help="How many devices, tags or stations.")] = 30,
     duration: Annotated[str, typer.Option(help="How long they measure: 6h, 1d, 4w.")] = "1d",
     seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 7,
 ) -> None:
-    """Write the readings of a simulated network: buffered uploads, wrong clocks, duplicates, silence, a hot site."""
-    rows = write_simulated(simulated(devices=devices, duration=duration, seed=seed), output)
-    typer.echo(f"{rows:,} readings of {devices} devices over {duration} written to {output}")
+    """Write the rows of a simulated network: buffered uploads, wrong clocks, copies, silence, malformed rows."""
+    match network:
+        case Kind.RADIATION:
+            rows = write_simulated(simulated(devices=devices, duration=duration, seed=seed), output)
+            what = f"readings of {devices} devices"
+        case Kind.ZOO:
+            rows = write_simulated(simulate_zoo(tags=devices, duration=duration, seed=seed), output)
+            what = f"rows of {devices} tags"
+        case Kind.STATIONS:
+            rows = write_simulated(simulate_stations(stations=devices, duration=duration, seed=seed), output)
+            what = f"alarms of {devices} stations"
+    typer.echo(f"{rows:,} {what} over {duration} written to {output}")

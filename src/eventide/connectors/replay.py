@@ -46,6 +46,11 @@ class Replay:
     def bounded(self) -> bool:
         return self.source.bounded
 
+    @property
+    def unpaced(self) -> Source:
+        """The same rows without waiting for their time."""
+        return self.source
+
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> ReplayLogs:
         inner = {log: _inner(position) for log, position in positions.items()}
         return ReplayLogs(self.source.open(context, inner), self.speed, context, positions)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import polars as pl
 
@@ -34,6 +33,7 @@ from eventide.engine.steps.rows import RowSteps, own_steps
 from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
 from eventide.engine.steps.sides import SideTables
 from eventide.engine.steps.windows import WindowStep, window_step
+from eventide.engine.trace import Trace
 from eventide.flow import Batch, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import LATE, RESULTS, Enrich, Plan
@@ -54,6 +54,7 @@ class Pipeline:
     lookups: SideTables = field(default_factory=lambda: SideTables(()))
     steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
     shapes: dict[str, ResultShape] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
 
     @classmethod
     def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None) -> Pipeline:
@@ -83,6 +84,7 @@ class Pipeline:
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
         monitor.shortfall = None if made.windows is None else made.windows.shortfall
         made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0, monitor)
+        made.trace = Trace.of(plan, made.schema)
         return made
 
     @property
@@ -95,12 +97,11 @@ class Pipeline:
         """The instant that the stream has reached, in microseconds; None without event time."""
         return None if self.door is None else self.door.clocks.stream
 
-    def measure(self) -> Callable[[], Measured | None]:
-        """A function that tells how far events came behind so far (None without event time)."""
-        door = self.door
-        if door is None or door.monitor is None:
-            return lambda: None
-        return partial(door.monitor.measured, door.clocks)
+    def measured(self) -> Measured | None:
+        """How far events came behind so far; None without event time."""
+        if self.door is None or self.door.monitor is None:
+            return None
+        return self.door.monitor.measured(self.door.clocks)
 
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         """Take one batch of the source with this number in the plan."""
@@ -139,6 +140,7 @@ class Pipeline:
         rows = shape(received, self.plan.before)
         self.accounting.of(batch.log).filtered += received.height - rows.height
         admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
+        self.trace.see(batch.log, self.door.clocks.add(batch.log), admitted, batch.heartbeat)
         self.accounting.of(batch.log).dead_letters += refused.height
         refuse(outputs, batch.log, refused)
         return admitted

@@ -42,7 +42,9 @@ def save(pipeline: Pipeline) -> Snapshot:
     sides, tables = pipeline.lookups.dump()
     frames.update({f"sides.{name}": frame for name, frame in tables.items()})
     accounts = {log: asdict(account) for log, account in pipeline.accounting.logs.items()}
-    return Snapshot({"clocks": clocks, "accounts": accounts, "monitor": monitor, "sides": sides}, frames)
+    trace = pipeline.trace.dump()
+    values = {"clocks": clocks, "accounts": accounts, "monitor": monitor, "sides": sides, "trace": trace}
+    return Snapshot(values, frames)
 
 
 def load(pipeline: Pipeline, saved: Snapshot) -> None:
@@ -61,3 +63,4 @@ def load(pipeline: Pipeline, saved: Snapshot) -> None:
     for name, frame in saved.part("passed.").items():
         pipeline.shape_of(name).passed = frame
     pipeline.accounting.logs = msgspec.convert(saved.values["accounts"], dict[str, Account])
+    pipeline.trace.load(saved.values.get("trace", {}))

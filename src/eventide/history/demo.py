@@ -14,7 +14,7 @@ import polars as pl
 from eventide.engine.clocks import clocks_for
 from eventide.engine.keys import key_table
 from eventide.flow import ARRIVAL, INSTANT, LOG, OFFSET, ReadContext
-from eventide.history.pictures import arrival_against_event_time, doses_of, lateness_histogram
+from eventide.history.pictures import arrival_against_event_time, lateness_histogram, windows_of
 from eventide.history.report import Section, write_report
 from eventide.instants import instant_text
 from eventide.plan import Stream
@@ -37,7 +37,7 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
             "Arrival against event time",
             "Each point is a reading of the twelve hours in which most came behind their windows. Right of the line "
             "they were ahead of the log's watermark; with a clock for each device, a reading behind it may be on time.",
-            arrival_against_event_time(_stretch(events)),
+            arrival_against_event_time(_stretch(events), line="watermark of the log"),
         ),
         Section(
             "Lateness by device",
@@ -47,7 +47,13 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
         Section(
             f"Doses of {device}",
             "Each window's last result. A circle marks a window that took readings after its end.",
-            doses_of(results, events, device, settings.threshold),
+            windows_of(
+                results.filter(pl.col("key") == device, pl.col("mean").is_not_null()),
+                ("mean", "peak"),
+                events.filter(pl.col("key") == device, pl.col("class") == "late"),
+                title=f"{device}: ",
+                threshold=settings.threshold,
+            ),
         ),
         Section(
             "Alerts",

@@ -1,10 +1,13 @@
-"""Pictures of a run: arrival against event time, lateness by device, one device's doses.
+"""Pictures of a run: arrival against event time, lateness by key, one key's windows, completeness of first results.
 
 Law: a picture shows the rows it is given; what it leaves out is written on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,17 +32,36 @@ def figure(width: float = 9.0, height: float = 4.8) -> tuple[Figure, Axes]:
         from matplotlib.figure import Figure
     except ImportError:
         raise EventideError('pictures need matplotlib: install "eventide[pictures]"') from None
-    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn = _picture(Figure)(figsize=(width, height), layout="constrained")
     axes = drawn.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     return drawn, axes
 
 
-def arrival_against_event_time(events: pl.DataFrame) -> Figure:
-    """When events happened and when they arrived, with the watermark as a line.
+@cache
+def _picture(figure: type[Figure]) -> type[Figure]:
+    """A figure that notebooks show by itself, without pyplot."""
 
-    `events` has `time` and `arrival` (instants), `class` (a key of `COLOURS`) and `watermark` (an instant or null).
+    class Picture(figure):  # type: ignore[valid-type, misc] # known only when matplotlib is there
+        def _repr_png_(self) -> bytes:
+            return png(self, dpi=60)
+
+    return Picture
+
+
+def png(picture: Figure, dpi: int = 130) -> bytes:
+    """A picture as a PNG file, without the name of the program that drew it."""
+    buffer = BytesIO()
+    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, line: str = "watermark") -> Figure:
+    """When events happened and when they arrived, with a watermark as a line for each log.
+
+    `events` has `time` and `arrival` (instants), `class` (a key of `COLOURS`), `watermark` (an instant or null) and,
+    where there are several, `_log`. `line` names the line.
     """
     drawn, axes = figure()
     lateness_s = (pl.col("arrival") - pl.col("time")).dt.total_seconds()
@@ -57,24 +79,15 @@ def arrival_against_event_time(events: pl.DataFrame) -> Figure:
                 alpha=0.7,
                 label=f"{name} ({part.height:,})",
             )
-    line = near.filter(pl.col("watermark").is_not_null()).sort("arrival")
-    if line.height:
-        shown = line.filter(pl.col("watermark") >= near["time"].min())
-        axes.plot(
-            shown["watermark"].to_list(),
-            shown["arrival"].to_list(),
-            color="black",
-            linewidth=1.2,
-            label="watermark of the log",
-        )
+    _watermarks(axes, near, line)
     behind = near.filter(pl.col("class").is_in(["late", "corrected"])).height
-    axes.set_title(f"{behind:,} of {near.height:,} readings came behind their windows", loc="left")
+    axes.set_title(title or f"{behind:,} of {near.height:,} events came behind their windows", loc="left")
     axes.set_xlabel("event time (UTC)")
     axes.set_ylabel("arrival time (UTC)")
     if near.height < events.height:
         left_out = events.height - near.height
         axes.annotate(
-            f"{left_out:,} readings with clocks more than 30 days off are not drawn",
+            f"{left_out:,} events with clocks more than 30 days off are not drawn",
             (0.99, 0.02),
             xycoords="axes fraction",
             ha="right",
@@ -85,8 +98,21 @@ def arrival_against_event_time(events: pl.DataFrame) -> Figure:
     return drawn
 
 
-def lateness_histogram(events: pl.DataFrame) -> Figure:
-    """How far arrivals are behind event times, by key; the keys with most events, and the rest together."""
+def _watermarks(axes: Axes, events: pl.DataFrame, name: str) -> None:
+    """A line for each log: its watermark over arrival time."""
+    known = events.filter(pl.col("watermark").is_not_null(), pl.col("arrival").is_not_null()).sort("arrival")
+    logs = known.partition_by("_log", maintain_order=True) if "_log" in known.columns else [known]
+    for number, part in enumerate(logs[: len(_LINES)]):
+        shown = part.filter(pl.col("watermark") >= events["time"].min())
+        if not shown.height:
+            continue
+        label = name if len(logs) == 1 else f"{name} of {part['_log'][0]}"
+        colour = "black" if len(logs) == 1 else _LINES[number]
+        axes.plot(shown["watermark"].to_list(), shown["arrival"].to_list(), color=colour, linewidth=1.2, label=label)
+
+
+def lateness_histogram(events: pl.DataFrame, keyed_by: str = "device") -> Figure:
+    """How far arrivals are behind event times, by `key`; the keys with most events, and the rest together."""
     drawn, axes = figure(height=4.2)
     seconds = events.select("key", (pl.col("arrival") - pl.col("time")).dt.total_seconds().cast(pl.Float64).alias("s"))
     near = seconds.filter(pl.col("s").abs() <= _FAR_S).with_columns(pl.col("s").clip(lower_bound=0.0))
@@ -101,42 +127,41 @@ def lateness_histogram(events: pl.DataFrame) -> Figure:
     axes.minorticks_off()
     axes.set_xlim(0, max(60.0, float(near["s"].max() or 0) * 1.1))  # type: ignore[arg-type] # a column of floats
     middle = near["s"].median()
-    axes.set_title(f"Half of the readings arrive within {_length(float(middle or 0))}", loc="left")  # type: ignore[arg-type]
+    axes.set_title(f"Half of the events arrive within {_length(float(middle or 0))}", loc="left")  # type: ignore[arg-type]
     axes.set_xlabel("arrival time less event time")
-    axes.set_ylabel("readings")
-    axes.legend(fontsize=8, frameon=False, title="device", title_fontsize=8)
+    axes.set_ylabel("events")
+    axes.legend(fontsize=8, frameon=False, title=keyed_by, title_fontsize=8)
     return drawn
 
 
-def doses_of(results: pl.DataFrame, events: pl.DataFrame, key: str, threshold: float | None = None) -> Figure:
-    """One device's windows over time: mean and peak, windows that got readings after their end marked, late readings
-    as ticks.
+def windows_of(
+    results: pl.DataFrame,
+    columns: Sequence[str],
+    late: pl.DataFrame | None = None,
+    *,
+    title: str = "",
+    threshold: float | None = None,
+) -> Figure:
+    """One key's windows over time: each column's last value, revised windows marked, late events as ticks.
 
-    `results` has `key`, `window_start`, `window_end`, `mean`, `peak`, in the order in which rows came out; `events`
-    has `key`, `time` and `class`.
+    `results` has `window_start`, `window_end`, `revision` and the columns, in the order in which rows came out; `late`
+    has `time`. Lines are broken where a window is missing. A thin line at a circle leads to the window's first value.
+    `threshold` is drawn as a line.
     """
     drawn, axes = figure()
-    mine = results.filter((pl.col("key") == key) & pl.col("mean").is_not_null())
-    last = mine.unique("window_start", keep="last").sort("window_start")
-    starts = last["window_start"].to_list()
-    axes.plot(starts, last["mean"].to_list(), color=_LINES[0], linewidth=1.1, label="mean")
-    axes.plot(starts, last["peak"].to_list(), color=_LINES[4], linewidth=0.7, label="peak")
-    own = events.filter(pl.col("key") == key)
-    moments = own.filter(pl.col("class") == "corrected").select("time").sort("time")
-    found = moments.join_asof(
-        last.select("window_start", "window_end", "mean"), left_on="time", right_on="window_start"
-    )
-    corrected = found.filter(pl.col("time") < pl.col("window_end")).unique("window_start")
-    if corrected.height:
-        axes.scatter(
-            corrected["window_start"].to_list(),
-            corrected["mean"].to_list(),
-            s=22,
-            facecolors="none",
-            edgecolors=COLOURS["corrected"],
-            label=f"corrected later ({_windows(corrected.height)})",
-        )
-    lost = own.filter(pl.col("class") == "late")["time"].to_list()
+    last = results.unique("window_start", keep="last").sort("window_start")
+    follows = pl.col("window_start") <= pl.col("window_end").shift(1)
+    parts = last.with_columns((~follows).fill_null(True).cum_sum().alias("_part")).partition_by("_part")
+    for number, name in enumerate(columns):
+        colour = _LINES[number % len(_LINES)]
+        for part in parts:
+            values = (part["window_start"].to_list(), part[name].to_list())
+            label = name if part is parts[0] else None
+            axes.plot(*values, color=colour, linewidth=1.1, marker=".", markersize=2.5, label=label)
+    revised = _revised(results, columns[0]) if columns else last.clear()
+    if revised.height:
+        _mark_revised(axes, revised)
+    lost = [] if late is None else late["time"].to_list()
     if lost:
         axes.plot(
             lost,
@@ -145,14 +170,75 @@ def doses_of(results: pl.DataFrame, events: pl.DataFrame, key: str, threshold: f
             color=COLOURS["late"],
             markersize=10,
             transform=axes.get_xaxis_transform(),
-            label=f"late readings ({len(lost):,})",
+            label=f"late events ({len(lost):,})",
         )
-    if threshold is not None and last.height and float(last["peak"].max() or 0) > threshold / 3:  # type: ignore[arg-type]
-        axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"alert above {threshold:g}")
-    axes.set_title(f"{key}: 5-minute doses, {_windows(corrected.height)} put right by late readings", loc="left")
-    axes.set_ylabel("counts a minute")
+    if threshold is not None:
+        axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"{threshold:g}")
+    axes.set_title(f"{title}{_windows(last.height)}, {revised.height:,} put right by later events", loc="left")
+    axes.set_ylabel(", ".join(columns))
     axes.set_xlabel("event time (UTC)")
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    _dates(drawn, axes)
+    return drawn
+
+
+def _revised(results: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The windows whose first result was revised, with the first and the last value of a column."""
+    first = results.filter(~pl.col("early")) if "early" in results.columns else results
+    by_window = first.group_by("window_start", maintain_order=True).agg(
+        pl.col(column).first().alias("first"),
+        pl.col(column).last().alias("last"),
+        (pl.col("revision").max() > pl.col("revision").min()).alias("revised"),
+    )
+    known = by_window.filter(pl.col("revised"), pl.col("last").is_not_null())
+    return known.with_columns(pl.coalesce("first", "last").alias("first")).sort("window_start")
+
+
+def _mark_revised(axes: Axes, revised: pl.DataFrame) -> None:
+    starts = revised["window_start"].to_list()
+    axes.vlines(
+        starts, revised["first"].to_list(), revised["last"].to_list(), color=COLOURS["corrected"], linewidth=0.8
+    )
+    axes.scatter(
+        starts,
+        revised["last"].to_list(),
+        s=22,
+        facecolors="none",
+        edgecolors=COLOURS["corrected"],
+        label=f"corrected later ({_windows(revised.height)})",
+    )
+
+
+def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figure:
+    """How complete first results were.
+
+    `windows` has `window_start` and `share`, the share of the final number of events that the first result held; and
+    with `said` also `completeness`, the share that the result itself expected: drawn one against the other.
+    """
+    drawn, axes = figure(height=4.2)
+    whole = windows.filter(pl.col("share") >= 1.0).height
+    axes.set_title(f"{whole:,} of {_windows(windows.height)} were complete in their first result", loc="left")
+    axes.set_ylabel("share of the final events in the first result")
+    axes.set_ylim(0, 1.05)
+    if said:
+        known = windows.drop_nulls("completeness")
+        axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--", label="as said")
+        axes.scatter(known["completeness"].to_list(), known["share"].to_list(), s=6, color=_LINES[0], alpha=0.4)
+        binned = known.group_by((pl.col("completeness") * 20).floor().clip(0, 19).alias("bin")).agg(
+            pl.col("completeness").mean(), pl.col("share").mean()
+        )
+        binned = binned.sort("bin")
+        axes.plot(
+            binned["completeness"].to_list(), binned["share"].to_list(), color=_LINES[5], marker="o", label="mean"
+        )
+        axes.set_xlabel("completeness said by the first result")
+        axes.legend(fontsize=8, frameon=False)
+        return drawn
+    axes.scatter(windows["window_start"].to_list(), windows["share"].to_list(), s=6, color=_LINES[0], alpha=0.4)
+    mean = windows.group_by("window_start").agg(pl.col("share").mean()).sort("window_start")
+    axes.plot(mean["window_start"].to_list(), mean["share"].to_list(), color=_LINES[5], label="mean of all keys")
+    axes.set_xlabel("window (UTC)")
+    axes.legend(fontsize=8, frameon=False)
     _dates(drawn, axes)
     return drawn
 

@@ -9,11 +9,13 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+
+from eventide.history.pictures import png
+from eventide.plan.html import table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +29,6 @@ table { border-collapse: collapse; font-size: 0.85rem; display: block; overflow-
 th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
 .account { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 """
-_CELL_MOST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
         if section.text:
             parts.append(f"<p>{escape(section.text)}</p>")
         if section.picture is not None:
-            parts.append(f'<img alt="{escape(section.heading)}" src="data:image/png;base64,{_png(section.picture)}">')
+            image = b64encode(png(section.picture)).decode()
+            parts.append(f'<img alt="{escape(section.heading)}" src="data:image/png;base64,{image}">')
         if section.table is not None:
-            parts.append(_table(section.table))
+            parts.append(table(section.table))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,26 +60,3 @@ def write_report(path: Path, title: str, account: str, sections: Sequence[Sectio
         f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
     )
     return path
-
-
-def _png(picture: Figure) -> str:
-    buffer = BytesIO()
-    picture.savefig(buffer, format="png", dpi=130)
-    return b64encode(buffer.getvalue()).decode()
-
-
-def _table(rows: pl.DataFrame) -> str:
-    if not rows.height:
-        return "<p>None.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows.iter_rows()
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix("+00:00")
-    return text if len(text) <= _CELL_MOST else text[: _CELL_MOST - 1] + "…"

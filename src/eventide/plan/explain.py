@@ -11,14 +11,33 @@ from eventide.expressions import Aggregation, to_sql
 from eventide.instants import duration_text
 from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, Pairs
 from eventide.plan.nodes import Deduplicate, Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.types import type_name
 from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Perfect, Punctuated
 from eventide.semantics.lateness import EveryChange, EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
+
+_MARGIN = 12
+"""Where the words behind a stage's name begin."""
 
 
 def explain(plan: Plan) -> str:
     """The plan in words, one line a stage, in the order in which an event meets them."""
     return "\n".join(_lines(plan))
+
+
+def explain_html(plan: Plan) -> str:
+    """The plan as HTML: a table of its stages, one of the columns of its sources; everything escaped."""
+    from eventide.plan.html import heading, pairs_or_rows
+
+    stages = [(line[:_MARGIN].strip(), line[_MARGIN:]) for line in _lines(plan)]
+    columns = [
+        (one.source.name, name, type_name(dtype)) for one in plan.inputs for name, dtype in one.source.columns.items()
+    ]
+    return (
+        heading(f"Stream of {', '.join(one.source.name for one in plan.inputs)}")
+        + pairs_or_rows(["stage", "what it does"], stages)
+        + pairs_or_rows(["source", "column", "type"], columns)
+    )
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -112,7 +131,7 @@ def _event_time(settings: EventTime) -> Iterator[str]:
     whose = "one clock a log"
     if isinstance(clock, KeyClock):
         whose = f"one clock for each {clock.key} in a log, at most {duration_text(clock.cap_us)} behind the log"
-    yield f"event time  {settings.column}, {whose}; {_strategy(settings.strategy)}"
+    yield f"event time  {settings.column}, {whose}; {strategy_text(settings.strategy)}"
     guards = []
     if settings.max_future_us is not None:
         guards.append(f"more than {duration_text(settings.max_future_us)} ahead of its arrival")
@@ -125,7 +144,8 @@ def _event_time(settings: EventTime) -> Iterator[str]:
         yield f"idle        a log silent for {silent} no longer holds the others back{then}"
 
 
-def _strategy(strategy: object) -> str:
+def strategy_text(strategy: object) -> str:
+    """The rule by which a strategy finds the watermark, in words."""
     match strategy:
         case Ascending():
             return "watermark = largest event time"

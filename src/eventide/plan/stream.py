@@ -184,6 +184,12 @@ class Stream(Joining):
 
         return explain(self.plan)
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the stages of the plan and the columns of its sources."""
+        from eventide.plan.explain import explain_html
+
+        return explain_html(self.plan)
+
     def to_yaml(self) -> str:
         """The plan as YAML, which `Stream.from_yaml` reads back to the same plan."""
         from eventide.plan.codec import to_yaml

@@ -65,6 +65,11 @@ class TextFiles:
     def bounded(self) -> bool:
         return not self.follow and self.path != "-"
 
+    @property
+    def readable_again(self) -> bool:
+        """True when a second reading gives the same rows: files that grow do, standard input does not."""
+        return self.path != "-"
+
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FileLogs:
         return FileLogs(self, context, positions)
 

@@ -73,8 +73,10 @@ class Entries:
     def _conform(
         self, raw: pl.DataFrame, offsets: pl.Series, rows: list[pl.DataFrame], refused: list[pl.DataFrame]
     ) -> None:
-        arrived = pl.lit(self.context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
-        good, bad = conform(raw.with_columns(offsets.alias(OFFSET), arrived), self.schema, self.arrival)
+        placed = raw.with_columns(offsets.alias(OFFSET))
+        if ARRIVAL not in raw.columns:
+            placed = placed.with_columns(pl.lit(self.context.clock.now_us()).cast(INSTANT).alias(ARRIVAL))
+        good, bad = conform(placed, self.schema, self.arrival)
         rows.append(good)
         refused.append(bad)
 

@@ -15,7 +15,7 @@ import polars as pl
 from eventide.connectors.formats.columns import check_arrival, schema_columns
 from eventide.connectors.memory.entries import Entries, size_of, taken
 from eventide.errors import SourceError
-from eventide.flow import Batch, LogReader, Position, ReadContext
+from eventide.flow import ARRIVAL, Batch, LogReader, Position, ReadContext
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
 Row = Mapping[str, object]
@@ -133,7 +133,10 @@ class FeedLogs:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows or frames from a Python iterable. A list is a bounded log; anything else is drawn by a thread of its own."""
+    """Rows or frames from a Python iterable. A list is a bounded log; anything else is drawn by a thread of its own.
+
+    Frames in a list may bring their arrival times in the hidden column `_arrival`.
+    """
 
     items: Iterable[Row | pl.DataFrame] = field(hash=False)
     schema: Schema
@@ -151,6 +154,14 @@ class Rows:
     @property
     def bounded(self) -> bool:
         return isinstance(self.items, Sequence)
+
+    @property
+    def records_arrivals(self) -> bool:
+        """True when arrival times are part of the rows, not the moments of reading."""
+        frames = self.items if isinstance(self.items, Sequence) else ()
+        return self.arrival is not None or any(
+            isinstance(item, pl.DataFrame) and ARRIVAL in item.columns for item in frames
+        )
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FeedLogs:
         feed = Feed(self.schema, name=self.name, arrival=self.arrival)

@@ -1,6 +1,6 @@
-"""A simulated network as a source, for demos and tests.
+"""Simulated networks as sources, for demos and tests: radiation, a zoo's tags, base stations.
 
-Law: it is a source like any other: one log, in order of arrival, with the arrival times of the simulation.
+Law: each is a source like any other: one log, in order of arrival, with the arrival times of the simulation.
 """
 
 from __future__ import annotations
@@ -8,12 +8,29 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+import polars as pl
+
 from eventide.connectors.memory.frame import FrameSource
+from eventide.connectors.memory.rows import Rows
 from eventide.connectors.simulate.network import ROLLOVER_US, Network, readings
+from eventide.connectors.simulate.stations import ALARMS, NO_THRESHOLD, Stations, alarm_rows
+from eventide.connectors.simulate.zoo import ZOO, Zoo, zoo_rows
 from eventide.errors import SinkError
 from eventide.instants import Duration, When, instant_us, positive_us
 
-__all__ = ["ROLLOVER_US", "Network", "simulate", "write_simulated"]
+__all__ = [
+    "ALARMS",
+    "NO_THRESHOLD",
+    "ROLLOVER_US",
+    "ZOO",
+    "Network",
+    "Stations",
+    "Zoo",
+    "simulate",
+    "simulate_stations",
+    "simulate_zoo",
+    "write_simulated",
+]
 
 
 def simulate(
@@ -35,19 +52,54 @@ def simulate(
     return FrameSource(readings(settings), "simulate", "uploaded")
 
 
-def write_simulated(source: FrameSource, path: str | PathLike[str]) -> int:
-    """Write the readings of a simulated network to a `.csv`, `.ndjson` or `.parquet` file; returns how many there
-    are.
+def simulate_zoo(
+    *, tags: int = 12, duration: Duration = "6h", seed: int = 7, start: When = "2026-01-01", zoo: Zoo | None = None
+) -> Rows:
+    """A source of the rows of a zoo's tags, with the columns of `ZOO`; `zoo` gives every setting at once.
+
+    >>> list(simulate_zoo(tags=2, duration="1h").columns)[:3]
+    ['time', 'readable_time', 'acceleration']
     """
+    settings = zoo or Zoo(tags, instant_us(start, "start"), positive_us(duration, "duration"), seed)
+    return Rows([zoo_rows(settings)], ZOO, None, "zoo")
+
+
+def simulate_stations(
+    *,
+    stations: int = 20,
+    duration: Duration = "1h",
+    seed: int = 7,
+    start: When = "2026-01-01",
+    net: Stations | None = None,
+) -> Rows:
+    """A source of alarms of base stations, with the columns of `ALARMS`; some rows are malformed. `net` gives every
+    setting at once.
+
+    >>> list(simulate_stations(stations=2, duration="10m").columns)[:3]
+    ['station_id', 'datapoint_id', 'alarm_id']
+    """
+    settings = net or Stations(stations, instant_us(start, "start"), positive_us(duration, "duration"), seed)
+    return Rows([alarm_rows(settings)], ALARMS, "storedtime", "stations")
+
+
+def write_simulated(source: FrameSource | Rows, path: str | PathLike[str]) -> int:
+    """Write the rows of a simulated network to a `.csv`, `.ndjson` or `.parquet` file; returns how many there are."""
+    frame = source.frame if isinstance(source, FrameSource) else _frame(source)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     match target.suffix:
         case ".csv":
-            source.frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+            frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%SZ")
         case ".ndjson":
-            source.frame.write_ndjson(target)
+            frame.write_ndjson(target)
         case ".parquet":
-            source.frame.write_parquet(target)
+            frame.write_parquet(target)
         case other:
             raise SinkError(f"{target} ends with {other!r}: give a .csv, .ndjson or .parquet file")
-    return source.frame.height
+    return frame.height
+
+
+def _frame(source: Rows) -> pl.DataFrame:
+    """The rows as they stand in a file: without hidden columns."""
+    frames = [item for item in source.items if isinstance(item, pl.DataFrame)]
+    return pl.concat(frames).select(pl.exclude("^_.*$"))
