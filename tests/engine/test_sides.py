@@ -173,6 +173,10 @@ def test_a_side_of_a_join_may_be_enriched(table: Path) -> None:
         (lambda side: doses(1).enrich(side, on="sit").check(), "there is no column 'sit'"),
         (lambda side: doses(1).enrich(side, on={"dose": "place"}).check(), "'dose' is integer on the left and string"),
         (lambda side: doses(1).enrich(side, on="site", misses="late").check(), "two outputs are named 'late'"),
+        (
+            lambda side: doses(1).enrich(side, on="site", misses="x").output("x", lambda s: s.select("dose")).check(),
+            "two outputs are named 'x'",
+        ),
         (lambda side: doses(1).enrich(side, on="site", version="dose").check(), "two columns are named 'dose'"),
         (
             lambda side: doses(1).enrich(side, on="site").event_time("at", et.ascending()).check(),

@@ -123,8 +123,9 @@ def horizon_problems(plan: Plan) -> Iterator[Problem]:
                 "so a copy in between would count twice",
                 "Make within at least as long",
             )
-    named = list(plan.outputs)
-    for name in sorted({name for name in named if named.count(name) > 1} - {branch.name for branch in plan.branches}):
+    plans = (*(() if plan.derived is None else plan.derived.sides), plan)
+    missed = {step.misses for one in plans for step in one.enriched if step.misses is not None}
+    for name in sorted(name for name in missed if plan.outputs.count(name) > 1):
         yield Problem("enrich", f"two outputs are named {name!r}", "Give misses= another name")
     for branch in plan.branches:
         if plan.aggregate is None and len(_copies(branch.steps)) > len(_copies(plan.after)):
