@@ -12,6 +12,7 @@ from eventide.connectors import (
     console,
     from_frame,
     from_rows,
+    notify,
     read_csv,
     read_ndjson,
     read_parquet,
@@ -48,6 +49,7 @@ from eventide.expressions import (
 from eventide.instants import Instant
 from eventide.plan import Stream
 from eventide.runners import Outcome
+from eventide.semantics.detection import ewma, half_space_trees, hampel, seasonal, zscore
 from eventide.semantics.eventtime import (
     OwnStrategy,
     adaptive,
@@ -92,13 +94,17 @@ __all__ = [
     "count",
     "count_window",
     "every",
+    "ewma",
     "field",
     "from_frame",
     "from_rows",
     "global_window",
     "greatest",
+    "half_space_trees",
+    "hampel",
     "least",
     "lit",
+    "notify",
     "on_change",
     "own_aggregate",
     "per_key",
@@ -110,6 +116,7 @@ __all__ = [
     "read_parquet",
     "replay",
     "schema",
+    "seasonal",
     "session",
     "sliding",
     "tumbling",
@@ -118,4 +125,5 @@ __all__ = [
     "write_duckdb",
     "write_ndjson",
     "write_parquet",
+    "zscore",
 ]

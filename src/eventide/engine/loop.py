@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
 from eventide.flow import LogReader, LogSet, ReadContext
 from eventide.instants import END_OF_TIME, NO_WATERMARK
@@ -106,12 +107,14 @@ class Loop:
                 return True
             return False
         lane.active_us, lane.idle = self.context.clock.now_us(), False
+        self.take(self.pipeline.read_clock(lane.active_us))
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
 
     def _notice_silence(self, lanes: list[_Lane]) -> None:
-        """Declare logs idle that have been silent for long enough."""
+        """Declare logs idle that have been silent for long enough, and let detection look at the clock."""
+        self.take(self.pipeline.read_clock(self.context.clock.now_us()))
         settings = self.plan.event_time
         if settings is None or settings.idle_after_us is None or self.pipeline.clocks is None:
             return

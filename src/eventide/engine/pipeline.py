@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import msgspec
 import polars as pl
@@ -15,6 +16,7 @@ from eventide.engine.accounting import Account, Accounting
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import (
     Clocks,
+    CommonProgress,
     KeyedProgress,
     MappedProgress,
     Observation,
@@ -23,21 +25,20 @@ from eventide.engine.clocks import (
     dump_clocks,
     load_clocks,
 )
+from eventide.engine.detection import AT, Detection, Released, detection_of, earlier
 from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
+from eventide.engine.outputs import Outputs, OutputShapes, input_schema, put
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
-from eventide.engine.steps.lateness import late_rows, late_schema
-from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
+from eventide.engine.steps.lateness import late_rows
+from eventide.engine.steps.shape import shape, shaped_schema
 from eventide.engine.steps.windows import WindowStep, window_step
-from eventide.flow import ARRIVAL, DEAD_LETTER_SCHEMA, INSTANT, LOG, OFFSET, Batch
+from eventide.flow import LOG, Batch
 from eventide.instants import NO_WATERMARK
-from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Plan
+from eventide.plan import ALERTS, DEAD_LETTERS, LATE, Plan
 from eventide.semantics.eventtime import KeyClock
-
-Outputs = dict[str, list[pl.DataFrame]]
-"""Frames by output name, in the order in which they came out."""
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Pipeline:
     windows: WindowStep | None = None
     keys: KeyTable | None = None
     clock_keys: KeyTable | None = None
-    shapes: dict[str, ResultShape] = field(default_factory=dict)
+    detection: Detection | None = None
 
     @classmethod
     def of(cls, plan: Plan, workers: int = 1) -> Pipeline:
@@ -62,15 +63,30 @@ class Pipeline:
         clock, query = plan.event_time.clock, plan.aggregate
         if isinstance(clock, KeyClock):
             made.clock_keys = key_table((clock.key,), made.schema)
+        made.detection = detection_of(plan, made.schema)
         if query is not None:
             inside = shaped_schema(made.schema, plan.after)
             same = isinstance(clock, KeyClock) and query.keys == (clock.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers)
-        clocks = clocks_for(plan.event_time, made.clock_keys, query.keys if query else ())
-        made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0)
+        group = query.keys if query is not None and not made._ordered else ()
+        clocks = clocks_for(plan.event_time, made.clock_keys, group)
+        reach_us = made.windows.reach_us if made.windows is not None else 0
+        reach_us += made.detection.reach_us if made.detection is not None else 0
+        made.door = Door(plan.event_time, clocks, reach_us)
         return made
+
+    @cached_property
+    def shapes(self) -> OutputShapes:
+        """The steps that make each output."""
+        results = self.windows.result_schema if self.windows is not None else None
+        return OutputShapes(self.plan, self.schema, results, self.detection)
+
+    @property
+    def _ordered(self) -> bool:
+        """True when detection puts events in order before they go on."""
+        return self.detection is not None and self.detection.orders
 
     @property
     def clocks(self) -> Clocks | None:
@@ -94,17 +110,21 @@ class Pipeline:
         account.filtered += batch.rows.height - rows.height
         if self.door is None:
             account.on_time += rows.height
-            self._give(outputs, raw, rows)
+            self.shapes.give_rows(outputs, raw, rows)
             return outputs
         if batch.idle_floor is not None:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
         admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
         account.dead_letters += refused.height
         _refuse(outputs, batch.log, refused)
-        if self.windows is None:
+        released = self._hear(outputs, batch.log, admitted, account)
+        if released is not None and self._ordered:
+            self._give_released(outputs, released)
+        elif self.windows is None:
             self._pass(outputs, batch.log, admitted, account)
         else:
             self._window(outputs, batch.log, admitted, account)
+        self.shapes.give_alerts(outputs, released, admitted.progress.least)
         return outputs
 
     def times_of(self, batch: Batch, source: int) -> pl.Series:
@@ -131,6 +151,7 @@ class Pipeline:
             return {}
         fronts = [clock.front for clock in self.door.clocks.logs.values()]
         reach_us = self.windows.reach_us if self.windows is not None else 0
+        reach_us += self.detection.delay_us if self.detection is not None else 0
         return self.close_all(max(fronts, default=NO_WATERMARK) + reach_us)
 
     def _stand(self, seen: Observation) -> Outputs:
@@ -138,9 +159,20 @@ class Pipeline:
         self._move(outputs, seen)
         return outputs
 
+    def read_clock(self, now_us: int) -> Outputs:
+        """The wall clock was read: what only it can tell (silence in processing time)."""
+        outputs: Outputs = {}
+        for frame in self.detection.clock_read(now_us) if self.detection is not None else ():
+            put(outputs, ALERTS, frame)
+        return outputs
+
     def _move(self, outputs: Outputs, seen: Observation) -> None:
-        if self.windows is not None:
-            self._give_results(outputs, self.windows.on_progress(self._progress(seen.progress)))
+        released = self._release()
+        if released is not None and self._ordered:
+            self._give_released(outputs, released)
+        elif self.windows is not None:
+            self.shapes.give_results(outputs, self.windows.on_progress(self._progress(seen.progress)))
+        self.shapes.give_alerts(outputs, released, seen.progress.least)
 
     def _progress(self, progress: Progress) -> Progress:
         """The progress by the codes of the windows' keys."""
@@ -153,17 +185,59 @@ class Pipeline:
 
     def _pass(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
         """A stream without windows: a row behind its watermark is late, the others are the results."""
+        on_time = self._in_front(outputs, log, admitted, account)
+        shaped = shape(on_time, self.plan.after)
+        account.filtered += on_time.height - shaped.height
+        account.on_time += shaped.height
+        self.shapes.give_rows(outputs, on_time, shaped)
+
+    def _in_front(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> pl.DataFrame:
+        """The rows in front of their watermark; the others are late."""
         is_late = admitted.times < admitted.before
         late = admitted.rows.with_columns(
             admitted.before.alias(BEFORE), admitted.times.alias("window_start"), admitted.times.alias("window_end")
         ).filter(is_late)
         account.late += late.height
-        _put(outputs, LATE, late_rows(self.plan, log, late))
-        on_time = admitted.rows.filter(~is_late)
-        shaped = shape(on_time, self.plan.after)
-        account.filtered += on_time.height - shaped.height
-        account.on_time += shaped.height
-        self._give(outputs, on_time, shaped)
+        put(outputs, LATE, late_rows(self.plan, log, late))
+        return admitted.rows.filter(~is_late)
+
+    def _hear(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> Released | None:
+        """Give detection the events that it shall see in order, and take what it sees now."""
+        if self.detection is None or self.detection.events is None:
+            return None
+        for frame in self.detection.heard(admitted.rows):
+            put(outputs, ALERTS, frame)
+        on_time = admitted.times >= admitted.before
+        self.detection.events.add(log, admitted.rows.filter(on_time), admitted.times.filter(on_time))
+        if self._ordered:
+            account.on_time += self._in_front(outputs, log, admitted, account).height
+        return self._release()
+
+    def _release(self) -> Released | None:
+        if self.detection is None or self.detection.events is None or self.stream_watermark is None:
+            return None
+        return self.detection.events.release(self.stream_watermark)
+
+    def _give_released(self, outputs: Outputs, released: Released) -> None:
+        """Events that detection has put in order go on, as one log without disorder."""
+        for log, number in released.dropped.items():
+            account = self.accounting.of(log)
+            account.on_time, account.filtered = account.on_time - number, account.filtered + number
+        if self.windows is None:
+            self.shapes.give_ordered(outputs, released)
+            return
+        assert self.keys is not None
+        # one microsecond behind: an event at the very end of a session joins it, and is among the next ones released
+        before, reached = earlier(released.before, 1), earlier(released.reached, 1)
+        rows = released.rows.with_columns(
+            pl.col(AT).alias(TIME),
+            pl.lit(before, dtype=pl.Int64).alias(BEFORE),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias(PLACE),
+        )
+        steps = pl.Series([before], dtype=pl.Int64).new_from_index(0, rows.height)
+        progress = CommonProgress(before, pl.concat([steps, pl.Series([reached], dtype=pl.Int64)]))
+        narrow = self._narrow(rows).with_columns(self.keys.encode(rows).alias(CODE), rows.get_column(LOG_NAME))
+        self.shapes.give_results(outputs, self.windows.on_batch("all", narrow, progress).results)
 
     def _window(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
         assert self.windows is not None
@@ -173,51 +247,24 @@ class Pipeline:
         marked = admitted.rows.hstack(marks)
         inside = shape(marked, self.plan.after)
         account.filtered += marked.height - inside.height
-        narrow = solid(inside).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
-        narrow = narrow.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
+        narrow = self._narrow(inside).with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
         judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
         account.late += judged.late.height
         if judged.late.height and self.plan.aggregate and self.plan.aggregate.lateness.policy != "drop":
             rows = marked[judged.late.get_column(PLACE)].hstack(judged.late.drop(PLACE))
-            _put(outputs, LATE, late_rows(self.plan, log, rows))
-        self._give_results(outputs, judged.results)
+            put(outputs, LATE, late_rows(self.plan, log, rows))
+        self.shapes.give_results(outputs, judged.results)
 
-    def _shape(self, output: str) -> ResultShape:
-        """The steps of an output of results, with what they remember."""
-        if output not in self.shapes:
-            steps = {branch.name: branch.steps for branch in self.plan.branches}.get(output, self.plan.finish)
-            keys = self.plan.aggregate.keys if self.plan.aggregate is not None else ()
-            columns = self.windows.result_schema if self.windows is not None else {}
-            window = [name for name in ("window_start", "log", "window_number") if name in columns]
-            self.shapes[output] = ResultShape(steps, (*keys, *window))
-        return self.shapes[output]
-
-    def _give_results(self, outputs: Outputs, frames: list[pl.DataFrame]) -> None:
-        for frame in frames:
-            _put(outputs, RESULTS, self._shape(RESULTS).shape(frame))
-            for branch in self.plan.branches:
-                _put(outputs, branch.name, self._shape(branch.name).shape(frame))
-
-    def _give(self, outputs: Outputs, rows: pl.DataFrame, shaped: pl.DataFrame) -> None:
-        """The outputs of a stream without windows."""
-        _put(outputs, RESULTS, _visible(shaped))
-        for branch in self.plan.branches:
-            _put(outputs, branch.name, _visible(shape(rows, branch.steps)))
+    def _narrow(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """What windows need of rows, besides key codes and the log."""
+        assert self.windows is not None
+        return solid(rows).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
 
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         """The columns of an output, known before anything runs."""
-        if name == DEAD_LETTERS:
-            return DEAD_LETTER_SCHEMA
-        if name == LATE:
-            return late_schema(self.schema)
-        branches = {branch.name: branch.steps for branch in self.plan.branches}
-        if self.windows is not None:
-            return shaped_schema(self.windows.result_schema, branches.get(name, self.plan.finish))
-        tail = self.plan.after if self.door else self.plan.before
-        start = self.schema if self.door else _input_schema(self.plan, 0)
-        return _visible(pl.DataFrame(schema=shaped_schema(start, branches.get(name, tail)))).schema
+        return self.shapes.schema_of(name)
 
     def snapshot(self) -> Snapshot:
         """Everything that the pipeline remembers."""
@@ -227,9 +274,7 @@ class Pipeline:
                 frames[name] = dump_keys(table)
         if self.windows is not None:
             frames.update({f"windows.{name}": frame for name, frame in self.windows.snapshot().items()})
-        for name, one in self.shapes.items():
-            if one.passed is not None:
-                frames[f"passed.{name}"] = one.passed
+        frames.update(self.shapes.snapshot())
         clocks = None
         if self.door is not None:
             clocks, key_fronts = dump_clocks(self.door.clocks)
@@ -246,33 +291,16 @@ class Pipeline:
             self.windows.restore(saved.part("windows."))
         if self.door is not None:
             load_clocks(self.door.clocks, saved.values["clocks"], saved.part("clocks."))
-        for name, frame in saved.part("passed.").items():
-            self._shape(name).passed = frame
+        self.shapes.restore(saved.frames)
         accounts = msgspec.convert(saved.values["accounts"], dict[str, Account])
         self.accounting.logs = accounts
 
 
 def rows_schema(plan: Plan) -> dict[str, pl.DataType]:
     """The columns of rows in front of the door."""
-    return shaped_schema(_input_schema(plan, 0), plan.before)
-
-
-def _input_schema(plan: Plan, number: int) -> dict[str, pl.DataType]:
-    one = plan.inputs[number]
-    hidden = {OFFSET: pl.Int64(), ARRIVAL: INSTANT}
-    return shaped_schema({**one.source.columns, **hidden}, one.steps)
-
-
-def _put(outputs: Outputs, name: str, frame: pl.DataFrame) -> None:
-    """Keep a frame that has rows."""
-    if frame.height:
-        outputs.setdefault(name, []).append(frame)
+    return shaped_schema(input_schema(plan, 0), plan.before)
 
 
 def _refuse(outputs: Outputs, log: str, refused: pl.DataFrame) -> None:
     if refused.height:
-        _put(outputs, DEAD_LETTERS, refused.select(pl.lit(log).alias(LOG), pl.all()))
-
-
-def _visible(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(name for name in frame.columns if not name.startswith("_"))
+        put(outputs, DEAD_LETTERS, refused.select(pl.lit(log).alias(LOG), pl.all()))

@@ -3,6 +3,7 @@
 Law: a plan is a value; writing it runs nothing.
 """
 
+from eventide.plan.detection import ALERTS, Absent, Alert, AlertRate, Anomaly, Peaks, Trend
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
@@ -11,7 +12,9 @@ from eventide.plan.nodes import (
     Filter,
     Input,
     MapBatches,
+    OrderedStep,
     Plan,
+    RowStep,
     Select,
     Step,
     WindowedAggregate,
@@ -21,18 +24,27 @@ from eventide.plan.nodes import (
 from eventide.plan.stream import Grouped, Stream, Windowed
 
 __all__ = [
+    "ALERTS",
     "DEAD_LETTERS",
     "LATE",
     "RESULTS",
+    "Absent",
+    "Alert",
+    "AlertRate",
+    "Anomaly",
     "Branch",
     "Filter",
     "Grouped",
     "Input",
     "MapBatches",
+    "OrderedStep",
+    "Peaks",
     "Plan",
+    "RowStep",
     "Select",
     "Step",
     "Stream",
+    "Trend",
     "Windowed",
     "WindowedAggregate",
     "WithColumns",

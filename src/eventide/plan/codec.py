@@ -23,11 +23,13 @@ from eventide.expressions import (
     parse_expression,
     to_sql,
 )
+from eventide.plan.detection_text import WORDS, ordered_from, ordered_to, rate_from, rate_to
 from eventide.plan.nodes import (
     Branch,
     Filter,
     Input,
     MapBatches,
+    OrderedStep,
     Plan,
     Select,
     Step,
@@ -106,6 +108,7 @@ def plan_to(plan: Plan) -> Tree:
     if plan.aggregate is not None:
         tree |= _aggregate_to(plan.aggregate)
     tree |= _optional("finish", _steps_to(plan.finish))
+    tree |= _optional("alert_rates", [rate_to(rate) for rate in plan.rates])
     tree |= _optional("outputs", [{"name": branch.name, "steps": _steps_to(branch.steps)} for branch in plan.branches])
     tree |= _optional("write", [connectors.sink_to(write.sink) | {"output": write.output} for write in plan.writes])
     return tree
@@ -127,7 +130,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         "outputs",
         "write",
     }
-    known |= {"lateness", "early", "fill"}
+    known |= {"lateness", "early", "fill", "alert_rates"}
     unknown = sorted(set(tree) - known)
     if unknown:
         raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
@@ -140,6 +143,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         _steps_from(tree.get("finish", ())),
         tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
         tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
+        tuple(rate_from(one) for one in tree.get("alert_rates", ())),
     )
 
 
@@ -190,6 +194,8 @@ def _step_to(step: Step) -> Tree:
                 f"{name} is a Python function",
                 "Plans as text hold expressions only: use with_columns or filter",
             )
+        case _ if isinstance(step, OrderedStep):
+            return ordered_to(step)
 
 
 def _steps_from(steps: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
@@ -204,8 +210,12 @@ def _step_from(step: Mapping[str, Any]) -> Step:
             return Select(tuple((name, parse_expression(text)) for name, text in columns.items()))
         case {"with_columns": dict(columns)}:
             return WithColumns(tuple((name, parse_expression(text)) for name, text in columns.items()))
+        case one if len(one) == 1 and next(iter(one)) in WORDS:
+            return ordered_from(one)
         case _:
-            raise ValueError(f"{dict(step)!r} is not a step: write filter, select or with_columns")
+            raise ValueError(
+                f"{dict(step)!r} is not a step: write filter, select, with_columns or one of {', '.join(WORDS)}"
+            )
 
 
 def _optional(name: str, value: Any) -> Tree:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from eventide.expressions import Aggregation, to_sql
 from eventide.instants import duration_text
-from eventide.plan.nodes import Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.explain_detection import ordered_line, rate_line
+from eventide.plan.nodes import Filter, MapBatches, OrderedStep, Plan, Select, Step, WindowedAggregate, WithColumns
 from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Perfect, Punctuated
 from eventide.semantics.lateness import EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
@@ -31,6 +32,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.aggregate is not None:
         yield from _windows(plan.aggregate)
     yield from _steps(plan.finish)
+    for rate in plan.rates:
+        yield rate_line(rate)
     for branch in plan.branches:
         yield f"output      {branch.name}: {'; '.join(line.strip() for line in _steps(branch.steps)) or 'all results'}"
     for write in plan.writes:
@@ -50,6 +53,8 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
                 yield f"with        {', '.join(f'{name} = {to_sql(value)}' for name, value in columns)}"
             case MapBatches(function, _):
                 yield f"map_batches {getattr(function, '__name__', 'function')} (Python, embedded runs only)"
+            case _ if isinstance(step, OrderedStep):
+                yield ordered_line(step)
 
 
 def _event_time(settings: EventTime) -> Iterator[str]:

@@ -14,6 +14,7 @@ import polars as pl
 
 from eventide.expressions import Aggregation, Expr, OwnAggregate
 from eventide.flow import Sink, Source
+from eventide.plan.detection import ALERTS, Absent, Alert, AlertRate, Anomaly, Peaks, Trend
 from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, Lateness
 from eventide.semantics.windows import Window
@@ -52,8 +53,14 @@ class MapBatches:
     adds: tuple[tuple[str, pl.DataType], ...] = ()
 
 
-Step: TypeAlias = Filter | Select | WithColumns | MapBatches
+RowStep: TypeAlias = Filter | Select | WithColumns | MapBatches
 """One row-wise operation."""
+
+OrderedStep: TypeAlias = Anomaly | Peaks | Trend | Alert | Absent
+"""One operation that looks at rows in the order of event time."""
+
+Step: TypeAlias = RowStep | OrderedStep
+"""One operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class Plan:
     finish: tuple[Step, ...] = ()
     branches: tuple[Branch, ...] = ()
     writes: tuple[Write, ...] = ()
+    rates: tuple[AlertRate, ...] = ()
 
     @property
     def single_log(self) -> bool:
@@ -117,4 +125,6 @@ class Plan:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs."""
-        return (RESULTS, LATE, DEAD_LETTERS, *(branch.name for branch in self.branches))
+        watched = (ALERTS,) if any(isinstance(step, Alert | Absent) for step in (*self.after, *self.finish)) else ()
+        rates = (rate.name for rate in self.rates)
+        return (RESULTS, LATE, DEAD_LETTERS, *watched, *rates, *(branch.name for branch in self.branches))

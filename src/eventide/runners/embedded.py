@@ -76,7 +76,13 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         raise
     outlets.close()
     outcome = Outcome(
-        outlets.frames(), pipeline.accounting, finished, pipeline.stream_watermark, max(wall.now_us() - began_us, 1)
+        outlets.frames(),
+        pipeline.accounting,
+        finished,
+        pipeline.stream_watermark,
+        max(wall.now_us() - began_us, 1),
+        outlets.deliveries(),
+        outlets.undelivered(),
     )
     if shown is not None:
         shown.end(outcome)

@@ -6,7 +6,7 @@ Law: an output that went to a sink is not kept in memory unless asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -21,7 +21,8 @@ class Outcome:
     """What a run gave: outputs by name, accounting by log, and where it stood at its end.
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
-    had reached, `elapsed_us` the wall time of the run; both in microseconds.
+    had reached, `elapsed_us` the wall time of the run; both in microseconds. `deliveries` counts by target what
+    became of notifications (sent, failed, dropped), `undelivered` holds those that did not arrive, with the reason.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -29,6 +30,8 @@ class Outcome:
     finished: bool
     watermark_us: int | None
     elapsed_us: int
+    deliveries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    undelivered: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def results(self) -> pl.DataFrame:

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
@@ -65,13 +66,20 @@ def engine_answer(
         query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty
     )
     plan = Plan((Input(Columns(columns)),), event_time=query.event_time, aggregate=aggregate)
+    return plan_answer(plan, entries, columns, logs, manner)
+
+
+def plan_answer(
+    plan: Plan, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manner: Manner
+) -> Outputs:
+    """What the pipeline of any plan over one source gives for the entries in the same order, run in some manner."""
     pipeline = Pipeline.of(plan, manner.workers)
     assert pipeline.clocks is not None
     for log in logs:
         pipeline.clocks.add(log)
     outputs: Outputs = {}
     for number, step in enumerate(_batches(entries, manner.rows)):
-        for name, frames in _put(pipeline, step, columns, query).items():
+        for name, frames in _put(pipeline, step, columns).items():
             outputs.setdefault(name, []).extend(frames)
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
@@ -95,7 +103,7 @@ def _batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Ent
         yield run
 
 
-def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataType], query: Query) -> Outputs:
+def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataType]) -> Outputs:
     match step[0]:
         case Finished(log):
             return pipeline.finish(log)
@@ -124,15 +132,15 @@ def law_equal_to_reference(
     """Row for row, late event for late event, the engine answers what the reference answers."""
     outputs = engine_answer(query, entries, columns, logs, manner)
     expected = reference(query, entries, list(logs))
-    _same_results(query, expected, _rows(outputs.get(RESULTS, [])))
-    late = [(row["_log"], row["_offset"], row["watermark"]) for row in _rows(outputs.get(LATE, []))]
+    _same_results(query, expected, rows_of(outputs.get(RESULTS, [])))
+    late = [(row["_log"], row["_offset"], row["watermark"]) for row in rows_of(outputs.get(LATE, []))]
     wanted = (
         []
         if query.lateness.policy == "drop"
         else [(row["log"], row["offset"], row["watermark"]) for row in expected.late]
     )
     assert late == wanted, f"late events: got {late}, wanted {wanted}"
-    dead = [(row["_log"], row["_offset"], row["reason"]) for row in _rows(outputs.get(DEAD_LETTERS, []))]
+    dead = [(row["_log"], row["_offset"], row["reason"]) for row in rows_of(outputs.get(DEAD_LETTERS, []))]
     refused = [(row["log"], row["offset"], row["reason"]) for row in expected.dead_letters]
     assert dead == refused, f"dead letters: got {dead}, wanted {refused}"
     return outputs
@@ -150,10 +158,10 @@ def law_same_in_every_manner(
     for manner in manners[1:]:
         other = engine_answer(query, entries, columns, logs, manner)
         for name in (RESULTS, LATE, DEAD_LETTERS):
-            left, right = _rows(first.get(name, [])), _rows(other.get(name, []))
+            left, right = rows_of(first.get(name, [])), rows_of(other.get(name, []))
             assert len(left) == len(right), f"{name}: {len(left)} rows in {manners[0]}, {len(right)} in {manner}"
             for place, (one, two) in enumerate(zip(left, right, strict=True)):
-                assert _bits(one) == _bits(two), f"{name}, row {place}: {one} in {manners[0]}, {two} in {manner}"
+                assert bits(one) == bits(two), f"{name}, row {place}: {one} in {manners[0]}, {two} in {manner}"
 
 
 def law_interleaving_free(
@@ -161,9 +169,9 @@ def law_interleaving_free(
 ) -> None:
     """However logs are interleaved: the same late and refused events, and the same final content of every window."""
     found = [engine_answer(query, entries, columns, logs, Manner()) for entries in orders]
-    contents = [final_content(query, _rows(outputs.get(RESULTS, []))) for outputs in found]
+    contents = [final_content(query, rows_of(outputs.get(RESULTS, []))) for outputs in found]
     sets = [
-        {(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in _rows(outputs.get(name, []))}
+        {(row["_log"], row["_offset"]) for name in (LATE, DEAD_LETTERS) for row in rows_of(outputs.get(name, []))}
         for outputs in found
     ]
     for content, lost in zip(contents[1:], sets[1:], strict=True):
@@ -179,11 +187,12 @@ def final_content(query: Query, rows: Sequence[Mapping[str, Any]]) -> dict[tuple
         if row.get("op") == "retract":
             content.pop(identity, None)
         else:
-            content[identity] = repr([_bits({"v": row[name]}) for name, _ in query.aggregates] + [row["window_end"]])
+            content[identity] = repr([bits({"v": row[name]}) for name, _ in query.aggregates] + [row["window_end"]])
     return content
 
 
-def _rows(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+def rows_of(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+    """The rows of frames as plain values, instants as microseconds."""
     rows: list[dict[str, Any]] = []
     for frame in frames:
         instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and name != ARRIVAL]
@@ -223,5 +232,6 @@ def _alike(got: Any, wanted: Any, relative: float) -> bool:
     return bool(got == wanted)
 
 
-def _bits(row: Mapping[str, Any]) -> str:
+def bits(row: Mapping[str, Any]) -> str:
+    """A row as text that differs where a bit does."""
     return repr({name: value for name, value in row.items() if name != ARRIVAL})

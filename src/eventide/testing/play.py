@@ -13,7 +13,8 @@ from typing import Any, Literal
 import polars as pl
 
 from eventide.engine.clocks import Clocks
-from eventide.engine.pipeline import Outputs, Pipeline
+from eventide.engine.outputs import Outputs
+from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import EventideError
 from eventide.expressions import col

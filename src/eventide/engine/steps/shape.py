@@ -1,4 +1,4 @@
-"""Row-wise steps: filter, select, with_columns and map_batches, on frames.
+"""Row-wise steps: filter, select, with_columns and map_batches, on frames. Steps that only watch rows let them pass.
 
 Law: a step never reorders rows and keeps the hidden columns; what it leaves out is counted by the caller as filtered.
 """
@@ -13,7 +13,8 @@ from eventide.engine.solid import solid
 from eventide.errors import EventideError
 from eventide.expressions import to_polars
 from eventide.flow import OFFSET
-from eventide.plan import Filter, MapBatches, Select, Step, WithColumns
+from eventide.plan import Absent, Alert, Filter, MapBatches, OrderedStep, Select, Step, WithColumns
+from eventide.plan.detection import columns_added
 
 
 def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
@@ -26,6 +27,9 @@ def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
 def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
     if isinstance(step, MapBatches):
         return _mapped(frame, step)
+    if isinstance(step, OrderedStep):
+        assert isinstance(step, Alert | Absent), f"{type(step).__name__} needs the order of event time"
+        return frame
     return _computed(solid(frame), step)
 
 
@@ -102,6 +106,10 @@ def shaped_schema(schema: dict[str, pl.DataType], steps: Sequence[Step]) -> dict
     for step in steps:
         if isinstance(step, MapBatches):
             frame = frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in step.adds)
+        elif isinstance(step, OrderedStep) and not isinstance(step, Alert | Absent):
+            frame = frame.with_columns(
+                pl.lit(None, dtype=dtype).alias(name) for name, dtype in columns_added(step).items()
+            )
         else:
             frame = _apply(frame, step)
     return dict(frame.schema)
