@@ -13,10 +13,9 @@ import msgspec
 import polars as pl
 
 from eventide.engine.accounting import Account, Accounting
-from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
+from eventide.engine.aggregates import TIME
 from eventide.engine.clocks import (
     Clocks,
-    CommonProgress,
     KeyedProgress,
     MappedProgress,
     Observation,
@@ -25,11 +24,11 @@ from eventide.engine.clocks import (
     dump_clocks,
     load_clocks,
 )
-from eventide.engine.detection import AT, Detection, Released, detection_of, earlier
-from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
+from eventide.engine.detection import Detection, Released, detection_of
+from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.keys import KeyTable, dump_keys, key_table, load_keys
 from eventide.engine.outputs import Outputs, OutputShapes, input_schema, put
 from eventide.engine.snapshot import Snapshot
-from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows
@@ -227,17 +226,7 @@ class Pipeline:
             self.shapes.give_ordered(outputs, released)
             return
         assert self.keys is not None
-        # one microsecond behind: an event at the very end of a session joins it, and is among the next ones released
-        before, reached = earlier(released.before, 1), earlier(released.reached, 1)
-        rows = released.rows.with_columns(
-            pl.col(AT).alias(TIME),
-            pl.lit(before, dtype=pl.Int64).alias(BEFORE),
-            pl.int_range(pl.len(), dtype=pl.Int64).alias(PLACE),
-        )
-        steps = pl.Series([before], dtype=pl.Int64).new_from_index(0, rows.height)
-        progress = CommonProgress(before, pl.concat([steps, pl.Series([reached], dtype=pl.Int64)]))
-        narrow = self._narrow(rows).with_columns(self.keys.encode(rows).alias(CODE), rows.get_column(LOG_NAME))
-        self.shapes.give_results(outputs, self.windows.on_batch("all", narrow, progress).results)
+        self.shapes.give_results(outputs, feed_ordered(self.windows, self.keys, released))
 
     def _window(self, outputs: Outputs, log: str, admitted: Admitted, account: Account) -> None:
         assert self.windows is not None
@@ -247,8 +236,8 @@ class Pipeline:
         marked = admitted.rows.hstack(marks)
         inside = shape(marked, self.plan.after)
         account.filtered += marked.height - inside.height
-        narrow = self._narrow(inside).with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
-        judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
+        rows = narrow(self.windows, self.keys, inside, pl.lit(log))
+        judged = self.windows.on_batch(log, rows, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
         account.late += judged.late.height
@@ -256,11 +245,6 @@ class Pipeline:
             rows = marked[judged.late.get_column(PLACE)].hstack(judged.late.drop(PLACE))
             put(outputs, LATE, late_rows(self.plan, log, rows))
         self.shapes.give_results(outputs, judged.results)
-
-    def _narrow(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """What windows need of rows, besides key codes and the log."""
-        assert self.windows is not None
-        return solid(rows).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
 
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         """The columns of an output, known before anything runs."""

@@ -228,7 +228,7 @@ def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:
 
 def _outputs(plan: Plan, columns: Columns) -> Iterator[Problem]:
     for branch in plan.branches:
-        if branch.name in (RESULTS, LATE, DEAD_LETTERS) or (branch.name == ALERTS and ALERTS in plan.outputs[:4]):
+        if branch.name in (RESULTS, LATE, DEAD_LETTERS) or (branch.name == ALERTS and plan.watched):
             yield Problem("output", f"the name {branch.name!r} is taken", "Choose another name")
         if plan.aggregate is not None:
             yield from _steps(f"output {branch.name}", branch.steps, columns)[1]

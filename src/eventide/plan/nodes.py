@@ -123,8 +123,13 @@ class Plan:
         return len(self.inputs) == 1 and self.inputs[0].source.single_log
 
     @property
+    def watched(self) -> bool:
+        """True when the plan raises alerts."""
+        return any(isinstance(step, Alert | Absent) for step in (*self.after, *self.finish))
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs."""
-        watched = (ALERTS,) if any(isinstance(step, Alert | Absent) for step in (*self.after, *self.finish)) else ()
+        watched = (ALERTS,) if self.watched else ()
         rates = (rate.name for rate in self.rates)
         return (RESULTS, LATE, DEAD_LETTERS, *watched, *rates, *(branch.name for branch in self.branches))
