@@ -52,8 +52,10 @@ def test_null_neither_raises_nor_clears() -> None:
 
 
 def test_a_rest_counts_from_when_the_alert_was_raised_and_ends_at_its_last_microsecond() -> None:
-    out = series(9, 0, 9, 0, 9, 9).alert(col("x") > 5, name="high", cooldown="4s").run(show=False)
-    assert told(out) == [(0, "high", "raised"), (1, "high", "cleared"), (4, "high", "raised")]
+    resting = series(9, 0, 9, 0, 9, 9).alert(col("x") > 5, name="high", cooldown="4s")
+    wanted = [(0, "high", "raised"), (1, "high", "cleared"), (4, "high", "raised")]
+    assert told(resting.run(show=False)) == wanted
+    assert all(told(resting.run(show=False, rows_max=rows)) == wanted for rows in (1, 2))
 
 
 def test_keys_ring_for_themselves_and_an_alert_says_for_which_and_why() -> None:
@@ -159,6 +161,10 @@ def test_a_spike_is_marked_and_removed_before_it_counts() -> None:
     assert out.results.select("high", "n").rows() == [(1.0, 3), (50.0, 4)]
     assert out.accounting.total.filtered == 1
     assert out.accounting.total.closes
+
+
+def test_a_crest_between_neighbours_that_differ_is_no_spike() -> None:
+    assert series(1, 50, 30).mark_peaks("x", jump=10, within="5s").run(show=False).results["is_peak"].any() is False
 
 
 def test_a_neighbour_too_far_away_says_nothing() -> None:
