@@ -116,7 +116,8 @@ def test_alerts_and_silence_of_events_are_those_of_the_reference_in_every_manner
     assert seen(outputs, by, [alert.name, "absent"]) == wanted.alerts
     raised = [at for at, _, _, state, _ in wanted.alerts if state == "raised"]
     turns = [(row["at"], row["state"], row["count"]) for row in laws.rows_of(outputs.get("critical", []))]
-    assert turns == critical(rate, raised)
+    last = events[-1].at if events else 0
+    assert turns == critical(rate, raised, last, came)
     first = shown(plan, drawn, logs, laws.Manner())
     same(plan, drawn, logs, first, MANNERS)
 

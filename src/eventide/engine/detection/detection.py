@@ -17,7 +17,7 @@ from eventide.engine.detection.rates import RATE_SCHEMA, Rates
 from eventide.engine.detection.results import ResultChain
 from eventide.engine.detection.stage import AT, ROW, RULE, Frames
 from eventide.engine.steps.shape import shaped_schema
-from eventide.instants import END_OF_TIME
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import ALERTS, RESULTS, Alert, OrderedStep, Peaks, Plan
 
 
@@ -83,11 +83,13 @@ class Detection:
         if results is not None:
             results.reached = least if least == END_OF_TIME else least - self._allowed_us
             reached = min(reached, results.reached)
+        fronts = [chain.front for chain in (self.events, results) if chain is not None]
+        front = max(fronts, default=NO_WATERMARK)
         frames = self._visible(self._in_order(found, reached))
         outputs = {ALERTS: frames}
         whole = pl.concat(frames) if frames else pl.DataFrame(schema=alert_schema(self._keys))
         for name, rates in self._rates.items():
-            outputs[name] = [rates.take(whole, reached)]
+            outputs[name] = [rates.take(whole, reached, front)]
         return outputs
 
     def _in_order(self, found: list[pl.DataFrame], reached: int) -> list[pl.DataFrame]:

@@ -50,6 +50,7 @@ class EventChain:
             }
         self._looks_back = any(isinstance(step, Alert) for step in plan.after)
         self.reached = NO_WATERMARK
+        self.front = NO_WATERMARK
 
     @property
     def alert_keys(self) -> dict[str, pl.DataType]:
@@ -77,6 +78,8 @@ class EventChain:
         numbered = (found if found is not None else self._empty.drop(ROW)).with_columns(
             pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW)
         )
+        if found is not None:
+            self.front = int(found.get_column(AT)[-1])
         waiting = self._order.waiting if self._looks_back else None
         if waiting is not None:
             waiting = waiting.with_columns(pl.lit(-1, dtype=pl.Int64).alias(ROW))
@@ -88,14 +91,17 @@ class EventChain:
 
     def snapshot(self) -> Frames:
         """Everything it remembers."""
-        frames = {"reached": pl.DataFrame({"reached": [self.reached]}), **self._line.snapshot("main.")}
+        frames = {
+            "reached": pl.DataFrame({"reached": [self.reached], "front": [self.front]}),
+            **self._line.snapshot("main."),
+        }
         for name, line in self._branches.items():
             frames |= line.snapshot(f"branch.{name}.")
         return frames if self._order.waiting is None else {**frames, "waiting": self._order.waiting}
 
     def restore(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot."""
-        self.reached = int(frames["reached"].item())
+        self.reached, self.front = frames["reached"].row(0)
         self._order.waiting = frames.get("waiting")
         self._line.restore("main.", frames)
         for name, line in self._branches.items():

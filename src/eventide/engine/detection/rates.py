@@ -13,7 +13,7 @@ import polars as pl
 from eventide.engine.detection.order import Order
 from eventide.engine.detection.stage import AT, Frames
 from eventide.flow import INSTANT
-from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.instants import END_OF_TIME
 from eventide.plan import AlertRate
 
 RATE_SCHEMA: Final = {
@@ -35,20 +35,19 @@ class Rates:
         self._steps = Order([AT])
         self._count = 0
         self._since: int | None = None
-        self._front = NO_WATERMARK
 
-    def take(self, alerts: pl.DataFrame, reached: int) -> pl.DataFrame:
-        """The next alerts (any order at or behind the instant reached before), and how far time has come."""
+    def take(self, alerts: pl.DataFrame, reached: int, front: int) -> pl.DataFrame:
+        """The next alerts (any order at or behind the instant reached before), how far time has come, and the last
+        instant of the stream.
+        """
         raised = alerts.filter((pl.col("state") == "raised") & (pl.col("clock") == "event"))
         if self._rate.of:
             raised = raised.filter(pl.col("alert").is_in(list(self._rate.of)))
         times = raised.select(pl.col("at").cast(pl.Int64).alias(AT), pl.lit(1, dtype=pl.Int64).alias("step"))
-        if times.height:
-            self._front = max(self._front, int(times.get_column(AT).max()))  # type: ignore[arg-type] # integers
         ends = times.select(pl.col(AT) + self._rate.within_us, pl.lit(-1, dtype=pl.Int64).alias("step"))
         self._steps.add(pl.concat([times, ends]))
-        # the end of an input is no instant: what would clear behind the last alert stays
-        ready = self._steps.release(self._front + 1 if reached == END_OF_TIME else reached)
+        # the end of an input is no instant: what would clear behind the last row stays
+        ready = self._steps.release(front + 1 if reached == END_OF_TIME else reached)
         return self._turns(ready) if ready is not None else pl.DataFrame(schema=RATE_SCHEMA)
 
     def _turns(self, ready: pl.DataFrame) -> pl.DataFrame:
@@ -74,12 +73,12 @@ class Rates:
 
     def snapshot(self) -> Frames:
         """Everything it remembers."""
-        values = {"count": [self._count], "since": [self._since], "front": [self._front]}
+        values = {"count": [self._count], "since": [self._since]}
         frames = {"values": pl.DataFrame(values, schema=dict.fromkeys(values, pl.Int64()))}
         return frames if self._steps.waiting is None else {**frames, "steps": self._steps.waiting}
 
     def restore(self, frames: Frames) -> None:
         """Take a snapshot."""
         row = frames["values"].row(0, named=True)
-        self._count, self._since, self._front = row["count"], row["since"], row["front"]
+        self._count, self._since = row["count"], row["since"]
         self._steps.waiting = frames.get("steps")

@@ -35,6 +35,7 @@ class ResultChain:
         self._window = [name for name in ("window_start", "log", "window_number") if name in schema]
         self._alerts: list[pl.DataFrame] = []
         self.reached = NO_WATERMARK
+        self.front = NO_WATERMARK
 
     @property
     def alert_keys(self) -> dict[str, pl.DataType]:
@@ -48,6 +49,8 @@ class ResultChain:
             pl.col("final").alias(JUDGED),
             pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW),
         )
+        if marked.height:
+            self.front = max(self.front, int(marked.get_column(AT).max()))  # type: ignore[arg-type] # integers
         # with corrections, a window that closes may stand behind the first result of a later one
         marked = marked.sort(AT, *self._window, maintain_order=True)
         taken = self._line.take(Taken(marked, self.reached))
@@ -62,8 +65,10 @@ class ResultChain:
 
     def snapshot(self) -> Frames:
         """Everything it remembers."""
-        return self._line.snapshot("")
+        return {"front": pl.DataFrame({"front": [self.front]}), **self._line.snapshot("")}
 
     def restore(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot."""
+        if "front" in frames:
+            self.front = int(frames["front"].item())
         self._line.restore("", frames)

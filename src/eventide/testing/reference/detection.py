@@ -139,12 +139,14 @@ def _silences(
     return made
 
 
-def critical(rate: AlertRate, raised: Sequence[int]) -> list[tuple[int, str, int]]:
-    """The turns of a critical condition: (at, state, count), from the instants at which alerts were raised."""
+def critical(rate: AlertRate, raised: Sequence[int], last: int, came: int) -> list[tuple[int, str, int]]:
+    """The turns of a critical condition: (at, state, count), from the instants at which alerts were raised, up to the
+    last event or the instant to which time came.
+    """
     turns: list[tuple[int, str, int]] = []
     up = False
     for at in sorted({*raised, *(instant + rate.within_us for instant in raised)}):
-        if at > max(raised):
+        if at > last and at >= came:
             break
         count = sum(at - rate.within_us < instant <= at for instant in raised)
         if (count >= rate.count) != up:
