@@ -117,6 +117,11 @@ def test_the_end_of_the_input_makes_nobody_silent() -> None:
     assert told(out) == [(5, "absent", "raised")]
 
 
+def test_rows_that_a_filter_leaves_out_still_say_how_late_it_is() -> None:
+    out = stream([("a", 0, 1), ("b", 20, -1)]).filter(col("x") > 0).absent("10s", by="key").run(show=False)
+    assert told(out) == [(10, "absent", "raised")]
+
+
 def test_silence_by_the_wall_clock_is_marked_as_such(clock: TestClock) -> None:
     plan = stream([]).absent("10s", by="key", time="processing", name="quiet").plan
     pipeline = Pipeline.of(plan)

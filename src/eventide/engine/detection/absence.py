@@ -15,7 +15,7 @@ import polars as pl
 from eventide.engine.detection.stage import AT, ROW, RULE, Codes, Frames, Taken
 from eventide.engine.keys import CODE
 from eventide.flow import INSTANT
-from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.instants import END_OF_TIME
 from eventide.plan import Absent
 
 _STATE: Final = {CODE: pl.Int64(), "last": pl.Int64(), "up": pl.Boolean()}
@@ -96,22 +96,19 @@ class EventSilence:
 
     def __init__(self, rule: int, absent: Absent, schema: Mapping[str, pl.DataType]) -> None:
         self._silence = Silence(rule, absent, schema)
-        self._front = NO_WATERMARK
 
     def take(self, given: Taken) -> Taken:
         rows = given.rows
         alerts = []
         if rows.height:
-            self._front = int(rows.get_column(AT)[-1])
             alerts.append(self._silence.heard(rows, rows.get_column(AT)))
-        alerts.append(self._silence.passed(self._front if given.reached == END_OF_TIME else given.reached))
+        alerts.append(self._silence.passed(given.front if given.reached == END_OF_TIME else given.reached))
         return replace(given, alerts=(*given.alerts, *(alert for alert in alerts if alert is not None)))
 
     def snapshot(self) -> Frames:
-        return {"front": pl.DataFrame({"front": [self._front]}), **self._silence.snapshot()}
+        return self._silence.snapshot()
 
     def restore(self, frames: Frames) -> None:
-        self._front = int(frames["front"].item())
         self._silence.restore(frames)
 
 

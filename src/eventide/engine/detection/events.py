@@ -84,7 +84,7 @@ class EventChain:
         if waiting is not None:
             waiting = waiting.with_columns(pl.lit(-1, dtype=pl.Int64).alias(ROW))
         before = self.reached
-        taken = self._line.take(Taken(numbered, watermark, waiting=waiting))
+        taken = self._line.take(Taken(numbered, watermark, waiting=waiting, front=self.front))
         self.reached = max(taken.reached, before)
         branches = {name: line.take(Taken(numbered, watermark)).rows for name, line in self._branches.items()}
         return Released(taken.rows, branches, taken.alerts, before, self.reached, taken.dropped)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from eventide.engine.keys import CODE, KeyTable, dump_keys, key_table, load_keys
-from eventide.instants import END_OF_TIME
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 
 Frames = dict[str, pl.DataFrame]
 
@@ -34,7 +34,7 @@ class Taken:
     """What came out of a stage: rows, the instant below which no further row comes, alerts, and the rows that wait.
 
     `waiting` holds rows that were received but not yet reached, shaped like `rows` (None behind a scoring stage);
-    `dropped` how many rows of each log a filter left out.
+    `dropped` how many rows of each log a filter left out; `front` is the last instant of the stream so far.
     """
 
     rows: pl.DataFrame
@@ -42,6 +42,7 @@ class Taken:
     alerts: tuple[pl.DataFrame, ...] = ()
     waiting: pl.DataFrame | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    front: int = NO_WATERMARK
 
 
 class Stage(Protocol):
