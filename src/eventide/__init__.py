@@ -13,6 +13,7 @@ from eventide.connectors import (
     console,
     from_frame,
     from_rows,
+    notify,
     read_csv,
     read_duckdb,
     read_ndjson,
@@ -50,6 +51,7 @@ from eventide.expressions import (
 from eventide.instants import Instant
 from eventide.plan import Stream
 from eventide.runners import Inspection, Outcome, inspect
+from eventide.semantics.detection import ewma, half_space_trees, hampel, seasonal, zscore
 from eventide.semantics.eventtime import (
     OwnStrategy,
     adaptive,
@@ -97,14 +99,18 @@ __all__ = [
     "count",
     "count_window",
     "every",
+    "ewma",
     "field",
     "from_frame",
     "from_rows",
     "global_window",
     "greatest",
+    "half_space_trees",
+    "hampel",
     "inspect",
     "least",
     "lit",
+    "notify",
     "on_change",
     "own_aggregate",
     "per_key",
@@ -117,6 +123,7 @@ __all__ = [
     "read_parquet",
     "replay",
     "schema",
+    "seasonal",
     "session",
     "sliding",
     "tumbling",
@@ -126,4 +133,5 @@ __all__ = [
     "write_duckdb",
     "write_ndjson",
     "write_parquet",
+    "zscore",
 ]

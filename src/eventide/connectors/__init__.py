@@ -6,6 +6,7 @@ Law: a connector carries rows and judges nothing; what it cannot read becomes a 
 from eventide.connectors.files.sinks import write_csv, write_ndjson, write_parquet
 from eventide.connectors.memory.call import call
 from eventide.connectors.memory.rows import Feed
+from eventide.connectors.notify import notify
 from eventide.connectors.order import by_arrival
 from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjson, read_parquet, replay
 from eventide.connectors.screen import console
@@ -19,6 +20,7 @@ __all__ = [
     "console",
     "from_frame",
     "from_rows",
+    "notify",
     "read_csv",
     "read_duckdb",
     "read_ndjson",

@@ -15,6 +15,8 @@ from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.notify.sink import NotifySink
+from eventide.connectors.notify.text import notify_from, notify_to
 from eventide.connectors.order import ByArrival, Order, Ordered
 from eventide.connectors.replay import Replay
 from eventide.connectors.screen import Screen
@@ -139,6 +141,8 @@ def sink_to(sink: Sink) -> Tree:
             return {"kind": "duckdb", "path": sink.path, "table": sink.table}
         case Screen():
             return {"kind": "console"}
+        case NotifySink():
+            return notify_to(sink)
         case _:
             raise PlanError.of(
                 f"sink {sink.name}", f"{type(sink).__name__} lives in Python only", "Write to a file or a table"
@@ -154,5 +158,7 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
             return DuckDb(path, table)
         case {"kind": "console"}:
             return Screen()
+        case {"kind": "notify"}:
+            return notify_from(tree)
         case _:
             raise ValueError(f"{dict(tree)!r} is not a sink: write for example {{kind: csv, path: out.csv}}")

@@ -189,8 +189,11 @@ class DerivedPipeline(Pipeline):
 
     def close_open_windows(self) -> Outputs:
         fronts = [clock.front for clocks in self._clocks for clock in clocks.logs.values()]
-        reach_us = self.made_by.reach_us + (self.tail.windows.reach_us if self.tail.windows is not None else 0)
+        reach_us = self.made_by.reach_us + self.tail.settling_us
         return self.close_all(max(fronts, default=NO_WATERMARK) + 2 * reach_us)
+
+    def read_clock(self, now_us: int) -> Outputs:
+        return self.tail.read_clock(now_us)
 
     def end(self) -> Outputs:
         """Everything was read; a side without any log ends too."""
@@ -284,7 +287,7 @@ def derived_pipeline(plan: Plan, workers: int, clock: WallClock | None = None) -
     step = _step(plan.derived, columns)
     tail = Pipeline.of(_tail(plan, step.schema), workers, clock)
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
-    reach_us = step.reach_us + (tail.windows.reach_us if tail.windows is not None else 0)
+    reach_us = step.reach_us + tail.reach_us
     for side in sides:
         assert side.plan.event_time is not None
         assert side.door is not None

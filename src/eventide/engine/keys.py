@@ -92,6 +92,11 @@ class AnyKey:
     def size(self) -> int:
         return max(self._known.height, 1)
 
+    @property
+    def known(self) -> int:
+        """How many combinations have a code."""
+        return self._known.height
+
     def encode(self, rows: pl.DataFrame) -> pl.Series:
         values = rows.select(self.names)
         codes = self._join(values)
@@ -135,7 +140,8 @@ def ordinals(keys: pl.DataFrame) -> pl.Series | None:
 
 def dump_keys(table: KeyTable) -> pl.DataFrame:
     """The key columns of all codes from 0 on, for a checkpoint."""
-    return table.decode(pl.int_range(0, table.size, dtype=pl.Int64, eager=True)).with_row_index("_n")
+    size = table.known if isinstance(table, AnyKey) else table.size
+    return table.decode(pl.int_range(0, size, dtype=pl.Int64, eager=True)).with_row_index("_n")
 
 
 def load_keys(table: KeyTable, saved: pl.DataFrame) -> None:

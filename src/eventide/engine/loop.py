@@ -106,12 +106,14 @@ class Loop:
                 return True
             return False
         lane.active_us, lane.idle = self.context.clock.now_us(), False
+        self.take(self.pipeline.read_clock(lane.active_us))
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
 
     def _notice_silence(self, lanes: list[_Lane]) -> None:
-        """Declare logs idle that have been silent for long enough."""
+        """Declare logs idle that have been silent for long enough, and let detection look at the clock."""
+        self.take(self.pipeline.read_clock(self.context.clock.now_us()))
         now_us = self.context.clock.now_us()
         close = False
         for lane in lanes:

@@ -5,13 +5,14 @@ Law: what comes out is a function of the batches put in; the whole of what it re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
 from eventide.engine.accounting import Account, Accounting
-from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
+from eventide.engine.aggregates import TIME
 from eventide.engine.clocks import (
     Clocks,
     KeyedProgress,
@@ -20,23 +21,25 @@ from eventide.engine.clocks import (
     Progress,
     clocks_for,
 )
-from eventide.engine.columns import enrichments, output_schema, rows_schema
-from eventide.engine.keys import CODE, KeyTable, key_table
+from eventide.engine.columns import enrichments, rows_schema
+from eventide.engine.detection import Detection, Released, detection_of
+from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.keys import KeyTable, key_table
 from eventide.engine.monitor import Measured, monitor_for
-from eventide.engine.outputs import Outputs, put, refuse, visible
+from eventide.engine.outputs import Outputs, put, refuse
+from eventide.engine.shapes import OutputShapes
 from eventide.engine.snapshot import Snapshot
-from eventide.engine.solid import solid
 from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows
-from eventide.engine.steps.rows import RowSteps, own_steps
-from eventide.engine.steps.shape import ResultShape, shape, shaped_schema
+from eventide.engine.steps.rows import RowSteps
+from eventide.engine.steps.shape import shape, shaped_schema
 from eventide.engine.steps.sides import SideTables
 from eventide.engine.steps.windows import WindowStep, window_step
 from eventide.engine.trace import Trace
 from eventide.flow import Batch, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
-from eventide.plan import LATE, RESULTS, Enrich, Plan
+from eventide.plan import ALERTS, LATE, Plan
 from eventide.semantics.eventtime import EventTime, KeyClock
 
 
@@ -53,7 +56,7 @@ class Pipeline:
     clock_keys: KeyTable | None = None
     lookups: SideTables = field(default_factory=lambda: SideTables(()))
     steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
-    shapes: dict[str, ResultShape] = field(default_factory=dict)
+    detection: Detection | None = None
     trace: Trace = field(default_factory=Trace)
 
     @classmethod
@@ -74,18 +77,37 @@ class Pipeline:
         whose, query = plan.event_time.clock, plan.aggregate
         if isinstance(whose, KeyClock):
             made.clock_keys = key_table((whose.key,), made.schema)
+        made.detection = detection_of(plan, made.schema)
         if query is not None:
             inside = shaped_schema(made.schema, plan.after)
             same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers)
-        clocks = clocks_for(plan.event_time, made.clock_keys, query.keys if query else ())
+        group = query.keys if query is not None and not made._ordered else ()
+        clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
         monitor.shortfall = None if made.windows is None else made.windows.shortfall
-        made.door = Door(plan.event_time, clocks, made.windows.reach_us if made.windows else 0, monitor)
+        made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
         made.trace = Trace.of(plan, made.schema)
         return made
+
+    @cached_property
+    def shapes(self) -> OutputShapes:
+        """The steps that make each output."""
+        results = self.windows.result_schema if self.windows is not None else None
+        return OutputShapes(self.plan, results, self.detection, self.lookups)
+
+    @property
+    def reach_us(self) -> int:
+        """How far windows and detection may look ahead of an event."""
+        windows = self.windows.reach_us if self.windows is not None else 0
+        return windows + (self.detection.reach_us if self.detection is not None else 0)
+
+    @property
+    def _ordered(self) -> bool:
+        """True when detection puts events in order before they go on."""
+        return self.detection is not None and self.detection.orders
 
     @property
     def clocks(self) -> Clocks | None:
@@ -111,16 +133,22 @@ class Pipeline:
             stages = self.steps.head(batch.log, self._received(outputs, batch, source), NO_WATERMARK, account)
             shaped = self.steps.tail(batch.log, stages[-1], account)
             account.on_time += shaped.height
-            self._give(outputs, stages, shaped)
+            self.shapes.give_rows(outputs, self.steps, stages, shaped)
+            self._drain(outputs)
             return outputs
         if batch.idle_floor is not None:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
         admitted = self.admit(outputs, batch, source)
-        if self.windows is None:
+        released = self._hear(outputs, batch.log, admitted)
+        if released is not None and self._ordered:
+            self._give_released(outputs, released)
+        elif self.windows is None:
             stages, shaped = self.pass_on(outputs, batch.log, admitted)
-            self._give(outputs, stages, shaped)
+            self.shapes.give_rows(outputs, self.steps, stages, shaped)
+            self._drain(outputs)
         else:
             self._window(outputs, batch.log, admitted)
+        self.shapes.give_alerts(outputs, released, admitted.progress.least)
         return outputs
 
     def _received(self, outputs: Outputs, batch: Batch, source: int) -> pl.DataFrame:
@@ -181,17 +209,33 @@ class Pipeline:
         if self.door is None:
             return {}
         fronts = [clock.front for clock in self.door.clocks.logs.values()]
-        reach_us = self.windows.reach_us if self.windows is not None else 0
-        return self.close_all(max(fronts, default=NO_WATERMARK) + reach_us)
+        return self.close_all(max(fronts, default=NO_WATERMARK) + self.settling_us)
+
+    @property
+    def settling_us(self) -> int:
+        """How far behind an event the last of what it can bring about comes out."""
+        windows = self.windows.reach_us if self.windows is not None else 0
+        return windows + (self.detection.delay_us if self.detection is not None else 0)
 
     def _stand(self, seen: Observation) -> Outputs:
         outputs: Outputs = {}
         self._move(outputs, seen)
         return outputs
 
+    def read_clock(self, now_us: int) -> Outputs:
+        """The wall clock was read: what only it can tell (silence in processing time)."""
+        outputs: Outputs = {}
+        for frame in self.detection.clock_read(now_us) if self.detection is not None else ():
+            put(outputs, ALERTS, frame)
+        return outputs
+
     def _move(self, outputs: Outputs, seen: Observation) -> None:
-        if self.windows is not None:
+        released = self._release()
+        if released is not None and self._ordered:
+            self._give_released(outputs, released)
+        elif self.windows is not None:
             self._give_results(outputs, self.windows.on_progress(self._progress(seen.progress)))
+        self.shapes.give_alerts(outputs, released, seen.progress.least)
 
     def _progress(self, progress: Progress) -> Progress:
         """The progress by the codes of the windows' keys."""
@@ -214,6 +258,37 @@ class Pipeline:
         account.on_time += shaped.height
         self._drain(outputs)
         return on_time, shaped
+
+    def _hear(self, outputs: Outputs, log: str, admitted: Admitted) -> Released | None:
+        """Give detection the events that it shall see in order, and take what it sees now."""
+        if self.detection is None or self.detection.events is None:
+            return None
+        for frame in self.detection.heard(admitted.rows):
+            put(outputs, ALERTS, frame)
+        on_time = admitted.times >= admitted.before
+        self.detection.events.add(log, admitted.rows.filter(on_time), admitted.times.filter(on_time))
+        if self._ordered:
+            account, marked = self.accounting.of(log), self._marked(admitted)
+            late = marked.filter(~on_time).select(PLACE, window_start=TIME, window_end=TIME)
+            self._give_late(outputs, log, marked, late, account)
+            account.on_time += marked.height - late.height
+        return self._release()
+
+    def _release(self) -> Released | None:
+        if self.detection is None or self.detection.events is None or self.stream_watermark is None:
+            return None
+        return self.detection.events.release(self.stream_watermark)
+
+    def _give_released(self, outputs: Outputs, released: Released) -> None:
+        """Events that detection has put in order go on, as one log without disorder."""
+        for log, number in released.dropped.items():
+            account = self.accounting.of(log)
+            account.on_time, account.filtered = account.on_time - number, account.filtered + number
+        if self.windows is None:
+            self.shapes.give_ordered(outputs, released)
+            return
+        assert self.keys is not None
+        self._give_results(outputs, feed_ordered(self.windows, self.keys, released))
 
     def _marked(self, admitted: Admitted) -> pl.DataFrame:
         """The admitted rows with what the steps behind the door need to know of each."""
@@ -240,33 +315,16 @@ class Pipeline:
         assert self.keys is not None
         stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
         inside = self.steps.tail(log, stages[-1], account)
-        narrow = solid(inside).select(TIME, BEFORE, PLACE, ROW_OFFSET, *self.windows.inputs)
-        narrow = narrow.with_columns(self.keys.encode(inside).alias(CODE), pl.lit(log).alias(LOG_NAME))
-        judged = self.windows.on_batch(log, narrow, self._progress(admitted.progress))
+        rows = narrow(self.windows, self.keys, inside, pl.lit(log))
+        judged = self.windows.on_batch(log, rows, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
         self._give_late(outputs, log, stages[0], judged.late, account)
         self._give_results(outputs, judged.results)
 
-    def shape_of(self, output: str) -> ResultShape:
-        """The steps of an output of results, with what they remember."""
-        if output not in self.shapes:
-            steps = {branch.name: branch.steps for branch in self.plan.branches}.get(output, self.plan.finish)
-            keys = self.plan.aggregate.keys if self.plan.aggregate is not None else ()
-            columns = self.windows.result_schema if self.windows is not None else {}
-            window = [name for name in ("window_start", "log", "window_number") if name in columns]
-            self.shapes[output] = ResultShape(steps, (*keys, *window), self._look_up(output == RESULTS))
-        return self.shapes[output]
-
     def _give_results(self, outputs: Outputs, frames: list[pl.DataFrame]) -> None:
-        for frame in frames:
-            put(outputs, RESULTS, self.shape_of(RESULTS).shape(frame))
-            for branch in self.plan.branches:
-                put(outputs, branch.name, self.shape_of(branch.name).shape(frame))
+        self.shapes.give_results(outputs, frames)
         self._drain(outputs)
-
-    def _look_up(self, counted: bool) -> Callable[[pl.DataFrame, Enrich], pl.DataFrame]:
-        return lambda frame, step: self.lookups.enrich(None, frame, step, counted)
 
     def _drain(self, outputs: Outputs) -> None:
         """What side inputs give out beside rows."""
@@ -276,17 +334,9 @@ class Pipeline:
             account.dead_letters += refused.height
             refuse(outputs, log, refused)
 
-    def _give(self, outputs: Outputs, stages: list[pl.DataFrame], shaped: pl.DataFrame) -> None:
-        """The outputs of a stream without windows; a branch goes on from the stage where it left the stream."""
-        put(outputs, RESULTS, visible(shaped))
-        for branch in self.plan.branches:
-            stage, rest = own_steps(branch.steps)
-            put(outputs, branch.name, visible(self.steps.branch(stages[stage], rest)))
-        self._drain(outputs)
-
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         """The columns of an output, known before anything runs."""
-        return output_schema(self.plan, name, self.windows.result_schema if self.windows is not None else None)
+        return self.shapes.schema_of(name)
 
     def side_versions(self) -> pl.DataFrame:
         """The versions of side inputs used so far."""

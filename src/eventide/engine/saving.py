@@ -29,9 +29,7 @@ def save(pipeline: Pipeline) -> Snapshot:
     if pipeline.windows is not None:
         frames.update({f"windows.{name}": frame for name, frame in pipeline.windows.snapshot().items()})
     frames.update({f"steps.{name}": frame for name, frame in pipeline.steps.snapshot().items()})
-    for name, one in pipeline.shapes.items():
-        if one.passed is not None:
-            frames[f"passed.{name}"] = one.passed
+    frames.update(pipeline.shapes.snapshot())
     clocks = monitor = None
     if pipeline.door is not None:
         clocks, key_fronts = dump_clocks(pipeline.door.clocks)
@@ -60,7 +58,6 @@ def load(pipeline: Pipeline, saved: Snapshot) -> None:
             pipeline.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
     pipeline.steps.restore(saved.part("steps."))
     pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
-    for name, frame in saved.part("passed.").items():
-        pipeline.shape_of(name).passed = frame
+    pipeline.shapes.restore(saved.frames)
     pipeline.accounting.logs = msgspec.convert(saved.values["accounts"], dict[str, Account])
     pipeline.trace.load(saved.values.get("trace", {}))

@@ -17,7 +17,7 @@ from eventide.flow.batch import (
     rows_as_text,
 )
 from eventide.flow.clock import SystemClock, WallClock
-from eventide.flow.sink import Sink, Writer
+from eventide.flow.sink import Delivering, Sink, Writer
 from eventide.flow.source import Fingerprinted, LogReader, LogSet, Position, ReadContext, Source
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "RAW",
     "REFUSED_SCHEMA",
     "Batch",
+    "Delivering",
     "Fingerprinted",
     "LogReader",
     "LogSet",

@@ -28,6 +28,17 @@ class Writer(Protocol):
 
 
 @runtime_checkable
+class Delivering(Protocol):
+    """A writer whose rows leave as messages that may fail one by one."""
+
+    def deliveries(self) -> dict[str, dict[str, int]]:
+        """How many messages were sent, failed and dropped, by target."""
+
+    def undelivered(self) -> pl.DataFrame:
+        """Messages that did not arrive, with the reason."""
+
+
+@runtime_checkable
 class Sink(Protocol):
     """Where an output goes: a frozen value that opens into a writer."""
 

@@ -4,6 +4,7 @@ Law: a plan is a value; writing it runs nothing.
 """
 
 from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, right_names
+from eventide.plan.detection import ALERTS, Absent, Alert, AlertRate, Anomaly, Peaks, Trend
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
@@ -13,7 +14,9 @@ from eventide.plan.nodes import (
     Filter,
     Input,
     MapBatches,
+    OrderedStep,
     Plan,
+    RowStep,
     Select,
     Step,
     WindowedAggregate,
@@ -23,9 +26,14 @@ from eventide.plan.nodes import (
 from eventide.plan.stream import Grouped, Stream, Windowed
 
 __all__ = [
+    "ALERTS",
     "DEAD_LETTERS",
     "LATE",
     "RESULTS",
+    "Absent",
+    "Alert",
+    "AlertRate",
+    "Anomaly",
     "AsofJoin",
     "Branch",
     "Deduplicate",
@@ -37,10 +45,14 @@ __all__ = [
     "IntervalJoin",
     "MapBatches",
     "Merge",
+    "OrderedStep",
+    "Peaks",
     "Plan",
+    "RowStep",
     "Select",
     "Step",
     "Stream",
+    "Trend",
     "Windowed",
     "WindowedAggregate",
     "WithColumns",

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eventide.errors import ExpressionError, PlanError, Problem
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
+from eventide.plan.check_detection import columns_behind, detection_problems, step_problems
 from eventide.plan.derived import Enrich
 from eventide.plan.derived_check import deduplicate_problems, derived_columns, enriched_columns, horizon_problems
+from eventide.plan.detection import ALERTS
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
@@ -19,6 +21,7 @@ from eventide.plan.nodes import (
     Deduplicate,
     Filter,
     MapBatches,
+    OrderedStep,
     Plan,
     Select,
     Step,
@@ -52,6 +55,7 @@ def problems_of(plan: Plan) -> Iterator[Problem]:
         columns = _result_columns(plan.aggregate, columns)
         _, found = _steps("results", plan.finish, columns)
         yield from found
+    yield from detection_problems(plan)
     yield from _outputs(plan, columns)
 
 
@@ -130,6 +134,9 @@ def _steps(where: str, steps: Sequence[Step], columns: Columns) -> tuple[Columns
             case Enrich():
                 columns, found = enriched_columns(where, step, columns, _front)
                 problems += found
+            case _ if isinstance(step, OrderedStep):
+                problems += step_problems(step, columns)
+                columns = columns_behind(step, columns)
     return columns, problems
 
 
@@ -239,11 +246,11 @@ def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:
 
 def _outputs(plan: Plan, columns: Columns) -> Iterator[Problem]:
     for branch in plan.branches:
-        if branch.name in (RESULTS, LATE, DEAD_LETTERS):
+        if branch.name in (RESULTS, LATE, DEAD_LETTERS) or (branch.name == ALERTS and plan.watched):
             yield Problem("output", f"the name {branch.name!r} is taken", "Choose another name")
         if plan.aggregate is not None:
             yield from _steps(f"output {branch.name}", branch.steps, columns)[1]
-    names = [branch.name for branch in plan.branches]
+    names = [*(branch.name for branch in plan.branches), *(rate.name for rate in plan.rates)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("output", f"two outputs are named {name!r}", "Give each its own name")
     for write in plan.writes:

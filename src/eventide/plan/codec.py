@@ -26,12 +26,14 @@ from eventide.expressions import (
 from eventide.instants import duration_text, positive_us
 from eventide.plan.derived import Enrich
 from eventide.plan.derived_codec import derived_from, derived_to, enrich_from, enrich_to
+from eventide.plan.detection_text import WORDS, ordered_from, ordered_to, rate_from, rate_to
 from eventide.plan.nodes import (
     Branch,
     Deduplicate,
     Filter,
     Input,
     MapBatches,
+    OrderedStep,
     Plan,
     Select,
     Step,
@@ -113,6 +115,7 @@ def plan_to(plan: Plan) -> Tree:
     if plan.aggregate is not None:
         tree |= _aggregate_to(plan.aggregate)
     tree |= _optional("finish", _steps_to(plan.finish))
+    tree |= _optional("alert_rates", [rate_to(rate) for rate in plan.rates])
     tree |= _optional("outputs", [{"name": branch.name, "steps": _steps_to(branch.steps)} for branch in plan.branches])
     tree |= _optional("write", [connectors.sink_to(write.sink) | {"output": write.output} for write in plan.writes])
     return tree
@@ -135,7 +138,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         "outputs",
         "write",
     }
-    known |= {"lateness", "early", "fill", "completeness"}
+    known |= {"lateness", "early", "fill", "completeness", "alert_rates"}
     unknown = sorted(set(tree) - known)
     if unknown:
         raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
@@ -152,6 +155,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
         tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
         derived,
+        tuple(rate_from(one) for one in tree.get("alert_rates", ())),
     )
 
 
@@ -208,6 +212,8 @@ def _step_to(step: Step) -> Tree:
                 f"{name} is a Python function",
                 "Plans as text hold expressions only: use with_columns or filter",
             )
+        case _ if isinstance(step, OrderedStep):
+            return ordered_to(step)
 
 
 def _steps_from(steps: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
@@ -226,8 +232,11 @@ def _step_from(step: Mapping[str, Any]) -> Step:
             return enrich_from(step["enrich"], rest, plan_from)
         case {"deduplicate": list(by), "within": str(within)}:
             return Deduplicate(tuple(by), positive_us(within, "within"))
+        case one if len(one) == 1 and next(iter(one)) in WORDS:
+            return ordered_from(one)
         case _:
-            raise ValueError(f"{dict(step)!r} is not a step: write filter, select, with_columns or deduplicate")
+            words = ("filter", "select", "with_columns", "deduplicate", "enrich", *WORDS)
+            raise ValueError(f"{dict(step)!r} is not a step: write one of {', '.join(words)}")
 
 
 def _optional(name: str, value: Any) -> Tree:

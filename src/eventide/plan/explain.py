@@ -10,7 +10,18 @@ from collections.abc import Iterator, Sequence
 from eventide.expressions import Aggregation, to_sql
 from eventide.instants import duration_text
 from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, Pairs
-from eventide.plan.nodes import Deduplicate, Filter, MapBatches, Plan, Select, Step, WindowedAggregate, WithColumns
+from eventide.plan.explain_detection import ordered_line, rate_line
+from eventide.plan.nodes import (
+    Deduplicate,
+    Filter,
+    MapBatches,
+    OrderedStep,
+    Plan,
+    Select,
+    Step,
+    WindowedAggregate,
+    WithColumns,
+)
 from eventide.plan.types import type_name
 from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Perfect, Punctuated
 from eventide.semantics.lateness import EveryChange, EveryInterval
@@ -45,6 +56,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.aggregate is not None:
         yield from _windows(plan.aggregate)
     yield from _steps(plan.finish)
+    for rate in plan.rates:
+        yield rate_line(rate)
     for branch in plan.branches:
         yield f"output      {branch.name}: {'; '.join(line.strip() for line in _steps(branch.steps)) or 'all results'}"
     for write in plan.writes:
@@ -110,6 +123,8 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
                 yield from _enrich(step)
             case Deduplicate(by, within_us):
                 yield f"deduplicate by {', '.join(by)} within {duration_text(within_us)}: the first of a log stays"
+            case _ if isinstance(step, OrderedStep):
+                yield ordered_line(step)
 
 
 def _enrich(step: Enrich) -> Iterator[str]:

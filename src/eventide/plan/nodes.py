@@ -15,6 +15,7 @@ import polars as pl
 from eventide.expressions import Aggregation, Expr, OwnAggregate
 from eventide.flow import Sink, Source
 from eventide.plan.derived import Derived, Enrich
+from eventide.plan.detection import ALERTS, Absent, Alert, AlertRate, Anomaly, Peaks, Trend
 from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, Lateness
 from eventide.semantics.windows import Window
@@ -63,8 +64,14 @@ class Deduplicate:
     within_us: int
 
 
-Step: TypeAlias = Filter | Select | WithColumns | MapBatches | Deduplicate | Enrich
-"""One operation on rows; all but `Deduplicate` look at each row by itself."""
+RowStep: TypeAlias = Filter | Select | WithColumns | MapBatches | Deduplicate | Enrich
+"""One operation on rows as they come; all but `Deduplicate` look at each row by itself."""
+
+OrderedStep: TypeAlias = Anomaly | Peaks | Trend | Alert | Absent
+"""One operation that looks at rows in the order of event time."""
+
+Step: TypeAlias = RowStep | OrderedStep
+"""One operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ class Plan:
     branches: tuple[Branch, ...] = ()
     writes: tuple[Write, ...] = ()
     derived: Derived | None = None
+    rates: tuple[AlertRate, ...] = ()
 
     @property
     def single_log(self) -> bool:
@@ -131,11 +139,18 @@ class Plan:
         return self.derived is not None or (len(self.inputs) == 1 and self.inputs[0].source.single_log)
 
     @property
+    def watched(self) -> bool:
+        """True when the plan raises alerts."""
+        return any(isinstance(step, Alert | Absent) for step in (*self.after, *self.finish))
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs."""
         sides = () if self.derived is None else self.derived.sides
         missed = [one.misses for plan in (*sides, self) for one in plan.enriched if one.misses is not None]
-        return (RESULTS, LATE, DEAD_LETTERS, *missed, *(branch.name for branch in self.branches))
+        watched = (ALERTS,) if self.watched else ()
+        rates = (rate.name for rate in self.rates)
+        return (RESULTS, LATE, DEAD_LETTERS, *missed, *watched, *rates, *(branch.name for branch in self.branches))
 
     @property
     def enriched(self) -> tuple[Enrich, ...]:

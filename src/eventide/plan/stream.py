@@ -15,6 +15,7 @@ from eventide.errors import PlanError
 from eventide.expressions import Aggregation, Expr, Operand, OwnAggregate, col, lit
 from eventide.flow import Sink, Source
 from eventide.instants import Duration, non_negative_us, positive_us
+from eventide.plan.detecting import Detecting
 from eventide.plan.joining import Joining
 from eventide.plan.nodes import (
     RESULTS,
@@ -36,7 +37,7 @@ from eventide.semantics.windows import Window, lateness_us
 
 
 @dataclass(frozen=True, slots=True)
-class Stream(Joining):
+class Stream(Joining, Detecting):
     """A stream of events, or of the results made from them. Every method returns a new stream.
 
     >>> import eventide as et

@@ -123,6 +123,8 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         pipeline.stream_watermark,
         max(wall.now_us() - began_us, 1),
         pipeline,
+        outlets.deliveries(),
+        outlets.undelivered(),
     )
     if shown is not None:
         shown.end(outcome)

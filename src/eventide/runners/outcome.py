@@ -36,6 +36,8 @@ class Outcome:
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
     had reached, `elapsed_us` the wall time of the run; both in microseconds. `pipeline` is the pipeline at its end.
+    `deliveries` counts by target what became of notifications (sent, failed, dropped), `undelivered` holds those that
+    did not arrive, with the reason.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -44,6 +46,8 @@ class Outcome:
     watermark_us: int | None
     elapsed_us: int
     pipeline: Pipeline | None = field(default=None, repr=False, compare=False)
+    deliveries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    undelivered: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def results(self) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import polars as pl
 
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
-from eventide.flow import Writer
-from eventide.plan import Plan
+from eventide.flow import Delivering, Writer
+from eventide.plan import ALERTS, DEAD_LETTERS, LATE, Plan
 
 _IDENTITY = ("window_start", "log", "window_number")
 
@@ -57,6 +57,20 @@ class Outlets:
         for writer in self._all():
             writer.abort()
 
+    def deliveries(self) -> dict[str, dict[str, int]]:
+        """What became of the messages of sinks that notify, by target."""
+        counts: dict[str, dict[str, int]] = {}
+        for writer in self._all():
+            for target, found in writer.deliveries().items() if isinstance(writer, Delivering) else ():
+                before = counts.setdefault(target, {})
+                before.update({fate: before.get(fate, 0) + number for fate, number in found.items()})
+        return counts
+
+    def undelivered(self) -> pl.DataFrame:
+        """The messages that did not arrive."""
+        frames = [writer.undelivered() for writer in self._all() if isinstance(writer, Delivering)]
+        return pl.concat(frames) if frames else pl.DataFrame()
+
     def frames(self) -> dict[str, pl.DataFrame]:
         """The kept outputs, each as one frame."""
         made = {}
@@ -75,8 +89,9 @@ def open_outlets(
     """Open the sinks of a plan. Outputs without a sink are kept in memory, and those that `keep` names."""
     schemas = {name: pipeline.output_schema(name) for name in plan.outputs}
     writers: dict[str, list[Writer]] = {}
+    own = {LATE, DEAD_LETTERS, ALERTS, *(rate.name for rate in plan.rates)}  # every row stands for itself
     for write in plan.writes:
-        identity = identity_of(plan, schemas[write.output]) if write.output not in ("late", "dead_letters") else ()
+        identity = identity_of(plan, schemas[write.output]) if write.output not in own else ()
         try:
             writer = write.sink.open(write.output, schemas[write.output], identity)
         except BaseException:

@@ -41,6 +41,8 @@ class Show:
         for name, count in others:
             note = {LATE: "late events", DEAD_LETTERS: "dead letters"}.get(name, f"rows of {name}")
             print(f"{count:,} {note}")
+        for target, fates in outcome.deliveries.items():
+            print(f"notify {target}: {', '.join(f'{number:,} {fate}' for fate, number in fates.items())}")
         print(outcome)
 
 

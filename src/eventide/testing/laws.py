@@ -66,13 +66,20 @@ def engine_answer(
         query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty
     )
     plan = Plan((Input(Columns(columns)),), event_time=query.event_time, aggregate=aggregate)
+    return plan_answer(plan, entries, columns, logs, manner)
+
+
+def plan_answer(
+    plan: Plan, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manner: Manner
+) -> Outputs:
+    """What the pipeline of any plan over one source gives for the entries in the same order, run in some manner."""
     pipeline = Pipeline.of(plan, manner.workers)
     assert pipeline.clocks is not None
     for log in logs:
         pipeline.clocks.add(log)
     outputs: Outputs = {}
     for number, step in enumerate(batches(entries, manner.rows)):
-        for name, frames in _put(pipeline, step, columns, query).items():
+        for name, frames in _put(pipeline, step, columns).items():
             outputs.setdefault(name, []).extend(frames)
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
@@ -96,7 +103,7 @@ def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entr
         yield run
 
 
-def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataType], query: Query) -> Outputs:
+def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataType]) -> Outputs:
     match step[0]:
         case Finished(log):
             return pipeline.finish(log)
@@ -154,7 +161,7 @@ def law_same_in_every_manner(
             left, right = rows_of(first.get(name, [])), rows_of(other.get(name, []))
             assert len(left) == len(right), f"{name}: {len(left)} rows in {manners[0]}, {len(right)} in {manner}"
             for place, (one, two) in enumerate(zip(left, right, strict=True)):
-                assert _bits(one) == _bits(two), f"{name}, row {place}: {one} in {manners[0]}, {two} in {manner}"
+                assert bits(one) == bits(two), f"{name}, row {place}: {one} in {manners[0]}, {two} in {manner}"
 
 
 def law_interleaving_free(
@@ -180,11 +187,12 @@ def final_content(query: Query, rows: Sequence[Mapping[str, Any]]) -> dict[tuple
         if row.get("op") == "retract":
             content.pop(identity, None)
         else:
-            content[identity] = repr([_bits({"v": row[name]}) for name, _ in query.aggregates] + [row["window_end"]])
+            content[identity] = repr([bits({"v": row[name]}) for name, _ in query.aggregates] + [row["window_end"]])
     return content
 
 
 def rows_of(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+    """The rows of frames as plain values, instants as microseconds."""
     rows: list[dict[str, Any]] = []
     for frame in frames:
         instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and name != ARRIVAL]
@@ -224,5 +232,6 @@ def _alike(got: Any, wanted: Any, relative: float) -> bool:
     return bool(got == wanted)
 
 
-def _bits(row: Mapping[str, Any]) -> str:
+def bits(row: Mapping[str, Any]) -> str:
+    """A row as text that differs where a bit does."""
     return repr({name: value for name, value in row.items() if name != ARRIVAL})

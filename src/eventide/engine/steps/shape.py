@@ -1,4 +1,4 @@
-"""Row-wise steps: filter, select, with_columns and map_batches, on frames.
+"""Row-wise steps: filter, select, with_columns and map_batches, on frames. Steps that only watch rows let them pass.
 
 Law: a step never reorders rows and keeps the hidden columns; what it leaves out is counted by the caller as filtered.
 """
@@ -6,6 +6,7 @@ Law: a step never reorders rows and keeps the hidden columns; what it leaves out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import polars as pl
 
@@ -13,7 +14,19 @@ from eventide.engine.solid import solid
 from eventide.errors import EventideError
 from eventide.expressions import to_polars
 from eventide.flow import OFFSET
-from eventide.plan import Deduplicate, Enrich, Filter, MapBatches, Select, Step, WithColumns
+from eventide.plan import (
+    Absent,
+    Alert,
+    Deduplicate,
+    Enrich,
+    Filter,
+    MapBatches,
+    OrderedStep,
+    Select,
+    Step,
+    WithColumns,
+)
+from eventide.plan.detection import columns_added
 
 
 def shape(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
@@ -28,6 +41,9 @@ def _apply(frame: pl.DataFrame, step: Step) -> pl.DataFrame:
         return _mapped(frame, step)
     if isinstance(step, Deduplicate | Enrich):
         raise EventideError(f"{type(step).__name__.lower()} has a memory: it stands behind event_time only")
+    if isinstance(step, OrderedStep):
+        assert isinstance(step, Alert | Absent), f"{type(step).__name__} needs the order of event time"
+        return frame
     return _computed(solid(frame), step)
 
 
@@ -58,6 +74,10 @@ def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
     return made if frame.height == 0 or made.get_column(OFFSET).is_sorted() else made.sort(OFFSET)
 
 
+LookUp: TypeAlias = Callable[[pl.DataFrame, Enrich], pl.DataFrame]
+"""Rows with the columns of a side input."""
+
+
 class ResultShape:
     """Row-wise steps over results that may be revised.
 
@@ -65,9 +85,7 @@ class ResultShape:
     of the windows that are out, until they are final.
     """
 
-    def __init__(
-        self, steps: Sequence[Step], identity: Sequence[str], look_up: Callable[[pl.DataFrame, Enrich], pl.DataFrame]
-    ) -> None:
+    def __init__(self, steps: Sequence[Step], identity: Sequence[str], look_up: LookUp) -> None:
         self._steps = steps
         self._look_up = look_up
         self._identity = list(identity)
@@ -109,6 +127,8 @@ def shaped_schema(schema: dict[str, pl.DataType], steps: Sequence[Step]) -> dict
     for step in steps:
         if isinstance(step, MapBatches):
             frame = frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in step.adds)
+        elif isinstance(step, OrderedStep) and not isinstance(step, Alert | Absent):
+            frame = frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in columns_added(step).items())
         elif isinstance(step, Enrich):
             kinds = side_columns(step)
             made = [pl.lit(None, kinds[name]).alias(new) for name, new in added_columns(step, frame.columns).items()]
