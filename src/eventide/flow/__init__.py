@@ -17,7 +17,9 @@ from eventide.flow.batch import (
     rows_as_text,
 )
 from eventide.flow.clock import SystemClock, WallClock
-from eventide.flow.sink import Sink, Writer
+from eventide.flow.delivery import Promise
+from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
+from eventide.flow.sink import EpochSink, EpochWriter, Opening, Sink, Stand, Writer
 from eventide.flow.source import LogReader, LogSet, Position, ReadContext, Source
 
 __all__ = [
@@ -29,16 +31,26 @@ __all__ = [
     "RAW",
     "REFUSED_SCHEMA",
     "Batch",
+    "Disk",
+    "EpochSink",
+    "EpochWriter",
+    "Head",
     "LogReader",
     "LogSet",
+    "Opening",
     "Position",
+    "Promise",
     "ReadContext",
     "Sink",
     "Source",
+    "Stand",
     "SystemClock",
+    "SystemDisk",
     "WallClock",
     "Writer",
     "first_reason",
     "no_refused",
+    "publish",
     "rows_as_text",
+    "store",
 ]

@@ -22,7 +22,8 @@ class Outcome:
     """What a run gave: outputs by name, accounting by log, and where it stood at its end.
 
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
-    had reached, `elapsed_us` the wall time of the run; both in microseconds.
+    had reached, `elapsed_us` the wall time of the run; both in microseconds. `received_before` is how many events the
+    accounting has from earlier runs with the same state.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -31,6 +32,7 @@ class Outcome:
     watermark_us: int | None
     elapsed_us: int
     watched: Callable[[], Measured | None] = field(default=lambda: None, repr=False, compare=False)
+    received_before: int = 0
 
     @property
     def results(self) -> pl.DataFrame:
@@ -79,7 +81,7 @@ class Outcome:
 
     def __str__(self) -> str:
         total = self.accounting.total
-        rate = total.received / max(self.elapsed_us / 1e6, 1e-6)
+        rate = (total.received - self.received_before) / max(self.elapsed_us / 1e6, 1e-6)
         state = "finished" if self.finished else "stopped"
         at = "" if self.watermark_us is None else f", watermark {instant_text(self.watermark_us)}"
         took = duration_text(self.elapsed_us // 1000 * 1000)
