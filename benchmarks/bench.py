@@ -23,8 +23,8 @@ from eventide.engine.epochs import StateFolder
 from eventide.engine.pipeline import Pipeline
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch
 from eventide.runners import run as run_plan
-from eventide.runners.embedded import Running
 from eventide.runners.durable import Durable
+from eventide.runners.embedded import Running
 
 ROUNDS = 5
 

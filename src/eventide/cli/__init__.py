@@ -1,4 +1,4 @@
-"""The command line: `eventide run`, `check`, `explain`, `advise`, `savepoint`, `state`, `connectors`, `simulate`, `demo`.
+"""The command line: `eventide run`, `check`, `explain`, `advise`, `savepoint`, `state`, `connectors` and others.
 
 Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage
 or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.

@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -238,7 +239,11 @@ class Durable:
             writer.close()
 
 
+@cache
 def _version() -> str:
-    from eventide import __version__
+    from importlib.metadata import PackageNotFoundError, version
 
-    return __version__
+    try:
+        return version("eventide")
+    except PackageNotFoundError:  # run from a folder of sources
+        return "unknown"
