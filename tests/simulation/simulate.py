@@ -242,6 +242,9 @@ def simulate(seed: int) -> str | None:
             )
         except Crash:
             disk.crash()
+            decided = max(StateFolder(STATE, disk).epochs(), default=0)
+            if ledger.epoch > decided:
+                return f"epoch {ledger.epoch} was shown, {decided} was decided"
         except LOST as fault:
             if not left or "No space" not in str(fault):
                 return f"{type(fault).__name__}: {fault}".replace("\n", " ")
