@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types arrows unit bench notebooks pins clean
+.PHONY: help demo test lint types arrows unit bench notebooks crash simulate pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
 	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
 	@echo "make bench   measure speed, memory and latency against batch Polars"
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
+	@echo "make crash   kill a run at every system call that changes a file, and compare (needs strace)"
+	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
 	@echo "make clean   remove the environment and all output"
 
@@ -43,6 +45,13 @@ bench: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python examples/run_notebooks.py --write
+
+crash: $(READY)
+	$(BIN)/python -m tests.crash.sweep
+
+SEEDS ?= 0:2000
+simulate: $(READY)
+	$(BIN)/python -m tests.simulation.simulate --seeds $(SEEDS)
 
 pins: $(READY)
 	$(BIN)/python -m pip install --quiet uv

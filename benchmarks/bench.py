@@ -19,9 +19,11 @@ import polars as pl
 
 import eventide as et
 from benchmarks import works
+from eventide.engine.epochs import StateFolder
 from eventide.engine.pipeline import Pipeline
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch
 from eventide.runners import run as run_plan
+from eventide.runners.durable import Durable
 from eventide.runners.embedded import Running
 
 ROUNDS = 5
@@ -212,10 +214,69 @@ def idle() -> None:
     running.join()
 
 
+def checkpoints(events: int) -> None:
+    """W1 from Parquet with a checkpoint each second to local disk, against the same without state, in turns; and the
+    share of its time that the run with state spent on epochs, which a noisy machine does not blur.
+    """
+    spent: list[float] = []
+
+    def timed(self: Durable, *given: Any, **named: Any) -> None:
+        began = time.perf_counter()
+        decide(self, *given, **named)
+        spent.append(time.perf_counter() - began)
+
+    decide, Durable.decide = Durable.decide, timed  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w1.parquet"
+        works.readings(events).write_parquet(path)
+        schema = et.schema({"sensor": str, "at": et.Instant, "value": float})
+        job = works.windows(et.read_parquet(path, schema=schema), et.tumbling("10s"))
+        pairs = []
+        for number in range(ROUNDS + 1):
+            kept = Path(folder) / f"state-{number}"
+            plain = rate(lambda: run(job), events)
+            spent.clear()
+            durable = rate(lambda: job.run(show=False, state=kept, checkpoint_every="1s"), events)  # noqa: B023 - at once
+            epochs = StateFolder(kept).epochs()[-1]
+            pairs.append((plain, durable, epochs, sum(spent) / (events / durable / 1e6 - sum(spent))))
+    Durable.decide = decide  # type: ignore[method-assign]
+    plain, durable, epochs, share = (statistics.median(side) for side in zip(*pairs[1:], strict=True))
+    cost = statistics.median(one / two - 1 for one, two, *_ in pairs[1:])
+    print(
+        f"checkpoints            without {plain:.2f} M/s   each second {durable:.2f} M/s ({epochs:.0f} epochs)   cost {cost:.1%}, time on epochs {share:.1%} (target 10 %)"
+    )
+
+
+def recovery(windows: int) -> None:
+    """A checkpoint of so many open windows, one a sensor: how long it takes to write, and to be ready to go on."""
+    first = works.readings(windows).with_columns(pl.format("sensor-{}", pl.int_range(pl.len())).alias("sensor"))
+    at_once = first.with_columns(pl.lit(works.START_US).cast(pl.Datetime("us", "UTC")).alias("at"))
+    job = works.windows(et.from_frame(at_once), et.tumbling("10s"))
+    stop_behind = lambda running: lambda: running.stop.set() if running.pipeline.accounting.logs else None  # noqa: E731
+    with tempfile.TemporaryDirectory() as folder:
+        kept = StateFolder(Path(folder))
+        job.run(show=False, state=kept, rows_max=windows, observe=stop_behind)
+        found = kept.newest().checkpoint
+        assert found is not None
+        began = time.perf_counter()
+        size = kept.write(found, et.__version__)
+        wrote = time.perf_counter() - began
+        halted = threading.Event()
+        halted.set()
+        times = [rate(lambda: job.run(show=False, state=kept, stop=halted), 1) for _ in range(ROUNDS)]
+    ready = statistics.median(1 / (one * 1e6) for one in times)
+    rows = max(frame.height for frame in found.state.frames.values())
+    print(
+        f"recovery               {rows:,} open windows: written in {wrote:.2f} s ({size / 1e6:.0f} MB), ready to go on after {ready:.2f} s (target 10)"
+    )
+
+
 if __name__ == "__main__":
     scale = 10 if "--quick" in sys.argv else 1
     memory(5_000_000 // scale)
     memory(50_000_000 // scale)
+    checkpoints(50_000_000 // scale)
+    recovery(1_000_000 // scale)
     start()
     idle()
     speed(scale)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from eventide.connectors.promises import promises_as_markdown
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -71,6 +73,10 @@ def test_architecture_draws_the_layers_that_the_contract_enforces() -> None:
     assert rooms == [{room.strip() for room in line.split("|")} for line in layers]
     names = {path.stem for path in (ROOT / "src/eventide").iterdir() if path.suffix in ("", ".py")}
     assert set().union(*rooms) == names - {"__init__", "__pycache__"}
+
+
+def test_promises_of_connectors_are_those_that_the_code_states() -> None:
+    assert promises_as_markdown() in (ROOT / "docs" / "delivery.md").read_text()
 
 
 def test_decisions_carry_their_number() -> None:

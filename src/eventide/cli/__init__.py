@@ -1,4 +1,4 @@
-"""The command line: `eventide run`, `check`, `explain`, `advise`, `simulate` and `demo`.
+"""The command line: `eventide run`, `check`, `explain`, `advise`, `savepoint`, `state`, `connectors` and others.
 
 Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage
 or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.
@@ -13,10 +13,13 @@ import typer
 
 from eventide.cli.advise import advise
 from eventide.cli.check import check
+from eventide.cli.connectors import connectors
 from eventide.cli.demo import demo
 from eventide.cli.explain import explain
 from eventide.cli.run import run
+from eventide.cli.savepoint import savepoint
 from eventide.cli.simulate import simulate
+from eventide.cli.state import state
 from eventide.errors import EventideError, PlanError
 
 app = typer.Typer(
@@ -28,9 +31,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for command in (run, check, advise, simulate, demo):
+for command in (run, check, advise, savepoint, connectors, simulate, demo):
     app.command()(command)
 app.add_typer(explain, name="explain")
+app.add_typer(state, name="state")
 
 
 def _version(show: bool) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import Annotated, Any
 
 import typer
 
@@ -26,18 +28,39 @@ def run(
     pipeline: Pipeline,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
+    state: Annotated[
+        Path | None, typer.Option(help="A folder for checkpoints: the run goes on where the last one stopped.")
+    ] = None,
+    checkpoint_every: Annotated[str, typer.Option(help="How often to write a checkpoint.")] = "10s",
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Begin at this savepoint, with an empty state folder.")
+    ] = None,
 ) -> None:
-    """Run a pipeline; windows are printed as they close, then the accounting."""
+    """Run a pipeline; windows are printed as they close, then the accounting. With --state it can be stopped or killed
+    at any time and goes on by itself when it is run again.
+    """
+    if start_from is not None and state is None:
+        raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
     stream = load(pipeline)
-    outcome = run_until_stopped(stream.plan, show=not quiet, workers=workers)
+    keeping = {"state": state, "checkpoint_every": checkpoint_every, "start_from": start_from}
+    outcome = run_until_stopped(stream.plan, show=not quiet, workers=workers, keeping=keeping)
     if quiet:
         typer.echo(str(outcome))
     if not outcome.finished:
         raise typer.Exit(STOPPED)
 
 
-def run_until_stopped(plan: Plan, *, show: bool, workers: int = 1, keep: tuple[str, ...] = ()) -> Outcome:
-    """Run with progress on the screen; the first Ctrl-C stops in order, the second at once."""
+def run_until_stopped(
+    plan: Plan,
+    *,
+    show: bool,
+    workers: int = 1,
+    keep: tuple[str, ...] = (),
+    keeping: Mapping[str, Any] = MappingProxyType({}),
+) -> Outcome:
+    """Run with progress on the screen; the first Ctrl-C stops in order, the second at once. `keeping` are the settings
+    of `eventide.run` for state.
+    """
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -47,12 +70,14 @@ def run_until_stopped(plan: Plan, *, show: bool, workers: int = 1, keep: tuple[s
 
     before = signal.signal(signal.SIGINT, on_signal)
     try:
-        outcome = run_plan(plan, show=show, workers=workers, keep=keep, stop=stop, observe=progress)
+        outcome = run_plan(plan, show=show, workers=workers, keep=keep, stop=stop, observe=progress, **keeping)
     finally:
         signal.signal(signal.SIGINT, before)
         clear()
     if not outcome.finished:
+        rest = "; run it again with the same --state to go on" if keeping.get("state") else ""
         typer.echo(
-            f"stopped at watermark {instant_text(outcome.watermark_us)}: what came out so far is written", err=True
+            f"stopped at watermark {instant_text(outcome.watermark_us)}: what came out so far is written{rest}",
+            err=True,
         )
     return outcome

@@ -7,13 +7,15 @@ Law: which log is read next and how large a batch is may depend on the wall cloc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from eventide.engine.epochs.marks import Mark, Marks, Places
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
-from eventide.flow import LogReader, LogSet, ReadContext
+from eventide.flow import LogReader, LogSet, Position, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
 
@@ -32,6 +34,8 @@ class _Lane:
     active_us: int
     done: bool = False
     idle: bool = False
+    floor: int | None = None
+    """Set while the next batch has to repeat a recorded come-back at this watermark."""
 
 
 @dataclass
@@ -39,7 +43,9 @@ class Loop:
     """Drives a pipeline from open sources until they end, or until `stop` is set.
 
     `take` gets what came out of every batch. `rows_max` fixes the size of batches; without it they grow from 16,384 to
-    524,288 rows while the readers are ahead.
+    524,288 rows while the readers are ahead. `starts` are the positions at which to begin, by the source's number and
+    log. With `marks`, what the wall clock decides about silent logs is recorded under the sources' `names`, and what
+    an earlier run recorded is repeated.
     """
 
     plan: Plan
@@ -49,21 +55,38 @@ class Loop:
     rows_max: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     beat: Callable[[], None] = lambda: None
+    starts: Mapping[int, Mapping[str, Position]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    marks: Marks | None = None
+    _lanes: list[_Lane] = field(default_factory=list)
+    _stood: dict[str, dict[str, Position]] | None = None
 
     def run(self) -> bool:
         """Read until all logs have ended (True) or `stop` is set (False)."""
-        logs = [one.source.open(self.context, {}) for one in self.plan.inputs]
-        lanes: list[_Lane] = []
+        logs = [one.source.open(self.context, self.starts.get(n, {})) for n, one in enumerate(self.plan.inputs)]
         try:
-            return self._drive(logs, lanes)
+            return self._drive(logs, self._lanes)
         finally:
+            self._stood = self.positions()  # a closed reader stands nowhere
             for opened in logs:
                 opened.close()
 
+    def positions(self) -> dict[str, dict[str, Position]]:
+        """Where each log's next batch begins, by the source's name and log."""
+        if self._stood is not None:
+            return self._stood
+        found: dict[str, dict[str, Position]] = {}
+        for lane in self._lanes:
+            found.setdefault(self._name(lane), {})[lane.reader.log] = lane.reader.position()
+        return found
+
     def _drive(self, logs: list[LogSet], lanes: list[_Lane]) -> bool:
         rows = self.rows_max or ROWS_FIRST
+        self._discover(logs, lanes)
+        self._end_lost()
         while not self.stop.is_set():
             self._discover(logs, lanes)
+            self._repeat()
             moved = self._round(lanes, rows)
             self.beat()
             if moved:
@@ -85,6 +108,16 @@ class Loop:
             for reader in opened.discover():
                 lanes.append(_Lane(reader, number, now_us))
                 self.pipeline.add_log(reader.log, number)
+                if self.pipeline.clocks is not None:
+                    lanes[-1].idle = self.pipeline.clocks.logs[reader.log].idle
+
+    def _end_lost(self) -> None:
+        """Logs that an earlier run knew and that are not there any more have ended."""
+        known = [] if self.pipeline.clocks is None else list(self.pipeline.clocks.logs)
+        there = {lane.reader.log for lane in self._lanes}
+        for log in known:
+            if log not in there:
+                self.take(self.pipeline.finish(log))
 
     def _round(self, lanes: list[_Lane], rows: int) -> bool:
         """Read the log that is furthest behind; if it has nothing now, the next one."""
@@ -98,22 +131,40 @@ class Loop:
         return NO_WATERMARK if clocks is None else clocks.logs[lane.reader.log].reached
 
     def _read(self, lane: _Lane, rows: int) -> bool:
+        rows = self._room(lane, rows)
+        if not rows:
+            return False
+        places = self._places() if lane.idle and self.marks is not None else {}
         batch = lane.reader.read(rows)
         if batch is None:
             if lane.reader.finished:
-                lane.done = True
+                lane.done, lane.floor = True, None
                 self.take(self.pipeline.finish(lane.reader.log))
                 return True
             return False
+        if lane.floor is not None:
+            batch, lane.floor = replace(batch, idle_floor=lane.floor), None
+        elif lane.idle:
+            self._record("back", lane, places)
         lane.active_us, lane.idle = self.context.clock.now_us(), False
         self.take(self.pipeline.read_clock(lane.active_us))
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
 
+    def _room(self, lane: _Lane, rows: int) -> int:
+        """How many rows may be read while an earlier run's marks are repeated."""
+        if self.marks is None:
+            return rows
+        if lane.floor is None and any(other.floor is not None for other in self._lanes):
+            return 0
+        return self.marks.room(self._name(lane), lane.reader.log, _offset(lane), rows)
+
     def _notice_silence(self, lanes: list[_Lane]) -> None:
         """Declare logs idle that have been silent for long enough, and let detection look at the clock."""
         self.take(self.pipeline.read_clock(self.context.clock.now_us()))
+        if self.marks is not None and self.marks.pending:
+            return
         now_us = self.context.clock.now_us()
         close = False
         for lane in lanes:
@@ -123,9 +174,52 @@ class Loop:
             close = close or settings.close_when_idle
             if not lane.done and not lane.idle and now_us - lane.active_us >= settings.idle_after_us:
                 lane.idle = True
-                self.take(self.pipeline.declare_idle(lane.reader.log))
+                outputs = self.pipeline.declare_idle(lane.reader.log)
+                self._record("idle", lane, self._places())
+                self.take(outputs)
         if close and self.pipeline.clocks is not None and self.pipeline.clocks.all_idle:
-            self.take(self.pipeline.close_open_windows())
+            before = self.pipeline.stream_watermark
+            outputs = self.pipeline.close_open_windows()
+            if self.pipeline.stream_watermark != before:
+                self._record("close", lanes[0], self._places())
+            self.take(outputs)
+
+    def _record(self, kind: Literal["idle", "back", "close"], lane: _Lane, places: Places) -> None:
+        """Keep what the wall clock has decided, before anything that follows from it comes out."""
+        if self.marks is not None:
+            floor = self.pipeline.stream_watermark
+            assert floor is not None
+            self.marks.record(Mark(self.marks.last + 1, kind, self._name(lane), lane.reader.log, floor, places))
+
+    def _repeat(self) -> None:
+        """Do once more what an earlier run recorded for the places where the logs are now."""
+        while self.marks is not None and self.marks.pending and self.marks.reached(self._places()):
+            mark = self.marks.pending[0]
+            self.marks.repeated()
+            lane = next((one for one in self._lanes if self._is(one, mark)), None)
+            if lane is None:
+                continue
+            match mark.kind:
+                case "idle":
+                    lane.idle = True
+                    self.take(self.pipeline.declare_idle(mark.log))
+                case "close":
+                    self.take(self.pipeline.close_open_windows())
+                case "back":
+                    lane.floor = None if lane.done else mark.floor
+                    return
+
+    def _is(self, lane: _Lane, mark: Mark) -> bool:
+        return lane.reader.log == mark.log and self._name(lane) == mark.source
+
+    def _name(self, lane: _Lane) -> str:
+        return self.names.get(lane.source, str(lane.source))
+
+    def _places(self) -> Places:
+        places: Places = {}
+        for lane in self._lanes:
+            places.setdefault(self._name(lane), {})[lane.reader.log] = _offset(lane)
+        return places
 
     def _check_share(self, source: int) -> None:
         limit = getattr(getattr(self.plan.inputs[source].source, "schema", None), "bad_share_max", None)
@@ -143,3 +237,7 @@ class Loop:
     def _end(self) -> None:
         """Everything was read: what is still open closes."""
         self.take(self.pipeline.end())
+
+
+def _offset(lane: _Lane) -> int:
+    return int(lane.reader.position().get("offset") or 0)

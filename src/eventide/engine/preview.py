@@ -5,10 +5,12 @@ Law: the watermark after an event is the smallest event time still to come in it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from eventide.engine.pipeline import Pipeline
-from eventide.flow import Batch, ReadContext
+from eventide.flow import Batch, Position, ReadContext
 from eventide.instants import END_OF_TIME
 from eventide.plan import Plan
 from eventide.semantics.eventtime import EventTime, Perfect
@@ -16,14 +18,18 @@ from eventide.semantics.eventtime import EventTime, Perfect
 _ROWS = 524_288
 
 
-def preview(plan: Plan, pipeline: Pipeline, context: ReadContext) -> None:
-    """Give the clocks of a pipeline what they must know beforehand; only a plan with `perfect` needs it."""
+def preview(
+    plan: Plan, pipeline: Pipeline, context: ReadContext, starts: Mapping[int, Mapping[str, Position]] | None = None
+) -> None:
+    """Give the clocks of a pipeline what they must know beforehand; only a plan with `perfect` needs it. `starts` are
+    the positions at which the run itself will begin.
+    """
     sides = (plan,) if plan.derived is None else plan.derived.sides
     if not any(_is_perfect(side.event_time) for side in sides):
         return
     times: dict[str, list[pl.Series]] = {}
     for number, one in enumerate(plan.inputs):
-        logs = one.source.open(context, {})
+        logs = one.source.open(context, (starts or {}).get(number, {}))
         for reader in logs.discover():
             pipeline.add_log(reader.log, number)
             if not _is_perfect(pipeline.event_time_of(reader.log)):

@@ -17,7 +17,9 @@ from eventide.flow.batch import (
     rows_as_text,
 )
 from eventide.flow.clock import SystemClock, WallClock
-from eventide.flow.sink import Delivering, Sink, Writer
+from eventide.flow.delivery import Promise
+from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
+from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
 from eventide.flow.source import Fingerprinted, LogReader, LogSet, Position, ReadContext, Source
 
 __all__ = [
@@ -30,17 +32,27 @@ __all__ = [
     "REFUSED_SCHEMA",
     "Batch",
     "Delivering",
+    "Disk",
+    "EpochSink",
+    "EpochWriter",
     "Fingerprinted",
+    "Head",
     "LogReader",
     "LogSet",
+    "Opening",
     "Position",
+    "Promise",
     "ReadContext",
     "Sink",
     "Source",
+    "Stand",
     "SystemClock",
+    "SystemDisk",
     "WallClock",
     "Writer",
     "first_reason",
     "no_refused",
+    "publish",
     "rows_as_text",
+    "store",
 ]

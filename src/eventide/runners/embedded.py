@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from eventide.engine.epochs import StateFolder, locked
 from eventide.engine.loop import Loop
 from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
@@ -20,6 +24,7 @@ from eventide.flow import ReadContext, SystemClock, WallClock
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
+from eventide.runners.durable import Durable
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
@@ -77,6 +82,10 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     commit_every: Duration = "5s",
     stop: threading.Event | None = None,
     observe: Callable[[Running], Callable[[], None]] | None = None,
+    state: str | PathLike[str] | StateFolder | None = None,
+    checkpoint_every: Duration = "10s",
+    checkpoints_kept: int = 3,
+    start_from: str | PathLike[str] | None = None,
 ) -> Outcome:
     """Run a plan in this process until its input ends, or until `stop` is set.
 
@@ -86,36 +95,47 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     make visible what they got. `observe` gets the run at its start and returns a function that is called after every
     batch.
 
-    Raises `PlanError` with everything that is wrong with the plan before anything is read.
+    With a `state` folder the run goes on where the last one with that folder stopped or was killed. It works in
+    epochs: every `checkpoint_every` it writes a checkpoint (the last `checkpoints_kept` stay), and only then shows the
+    epoch's rows in sinks that take epochs, which have each row exactly once; `docs/delivery.md` says what other sinks
+    promise. `start_from` is a savepoint to begin at, with an empty state folder.
+
+    Raises `PlanError` with everything that is wrong with the plan before anything is read, `CheckpointError` when the
+    state is damaged, in use, or belongs to another plan.
     """
     check(plan)
+    if state is None and start_from is not None:
+        raise ValueError(f"start_from={str(start_from)!r} needs a state folder of its own: give state= too")
+    every_us = positive_us(checkpoint_every, "checkpoint_every")
     wall = clock or SystemClock()
-    context = ReadContext(wall)
     pipeline = Pipeline.of(plan, workers, wall)
-    preview(plan, pipeline, ReadContext(wall))
     shown = Show() if show else None
-    outlets = open_outlets(plan, pipeline, keep, [shown.frame] if shown else [])
-    halt = stop or threading.Event()
-    beats = [_committer(outlets, wall, positive_us(commit_every, "commit_every"))]
-    desk = Desk()
-    beats.append(desk.serve)
-    if observe is not None:
-        beats.append(observe(Running(pipeline, halt, outlets.frames, desk)))
-
-    def beat() -> None:
-        for one in beats:
-            one()
-
-    loop = Loop(plan, pipeline, outlets.take, context, rows_max, halt, beat)
-    began_us = wall.now_us()
-    try:
-        finished = loop.run()
-    except BaseException:
-        outlets.abort()
-        raise
-    finally:
-        desk.close()
-    outlets.close()
+    loop = Loop(plan, pipeline, lambda outputs: None, ReadContext(wall), rows_max, stop or threading.Event())
+    with ExitStack() as held:
+        durable = None
+        if state is not None:
+            folder = state if isinstance(state, StateFolder) else StateFolder(Path(state), kept=checkpoints_kept)
+            held.enter_context(locked(folder))
+            durable = Durable(plan, pipeline, folder, wall)
+            held.callback(durable.close)
+            loop.starts, loop.names = durable.resume(Path(start_from) if start_from else None), durable.sources
+            loop.marks = durable.marks
+        before = pipeline.accounting.total.received
+        preview(plan, pipeline, ReadContext(wall), loop.starts)
+        watchers = [shown.frame] if shown else []
+        outlets = open_outlets(plan, pipeline, keep, watchers, durable.open_writer if durable else None)
+        loop.take = outlets.take
+        desk = Desk()
+        held.callback(desk.close)
+        beats: list[Beat] = [desk.serve]
+        if observe is not None:
+            beats.append(observe(Running(pipeline, loop.stop, outlets.frames, desk)))
+        began_us = wall.now_us()
+        finished = (
+            _drive(loop, outlets, beats, positive_us(commit_every, "commit_every"))
+            if durable is None
+            else _drive_epochs(loop, outlets, beats, durable, every_us)
+        )
     outcome = Outcome(
         outlets.frames(),
         pipeline.accounting,
@@ -125,20 +145,60 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         pipeline,
         outlets.deliveries(),
         outlets.undelivered(),
+        before,
     )
     if shown is not None:
         shown.end(outcome)
     return outcome
 
 
-def _committer(outlets: Outlets, clock: WallClock, every_us: int) -> Callable[[], None]:
-    """Commits when so much wall time has passed since the last time."""
+Beat = Callable[[], None]
+
+
+def _drive(loop: Loop, outlets: Outlets, beats: list[Beat], every_us: int) -> bool:
+    """Run to the end, committing now and then."""
+    loop.beat = _beats([_every(loop, every_us, outlets.commit), *beats])
+    try:
+        finished = loop.run()
+    except BaseException:
+        outlets.abort()
+        raise
+    outlets.close()
+    return finished
+
+
+def _drive_epochs(loop: Loop, outlets: Outlets, beats: list[Beat], durable: Durable, every_us: int) -> bool:
+    """Run to the end in epochs."""
+    decide = lambda: durable.decide(loop, outlets.commit)  # noqa: E731 - said once, used once
+    loop.beat = _beats([_every(loop, every_us, decide), *beats])
+    try:
+        durable.recover()
+        finished = loop.run()
+        durable.decide(loop, outlets.commit, finished=finished)
+    except BaseException:
+        outlets.abort()
+        raise
+    outlets.close()
+    return finished
+
+
+def _beats(beats: list[Beat]) -> Beat:
+    def beat() -> None:
+        for one in beats:
+            one()
+
+    return beat
+
+
+def _every(loop: Loop, every_us: int, work: Beat) -> Beat:
+    """Does the work when so much wall time has passed since the last time."""
+    clock = loop.context.clock
     last_us = clock.now_us()
 
-    def commit() -> None:
+    def beat() -> None:
         nonlocal last_us
         if clock.now_us() - last_us >= every_us:
-            outlets.commit()
+            work()
             last_us = clock.now_us()
 
-    return commit
+    return beat

@@ -37,7 +37,8 @@ class Outcome:
     `finished` is false when the run was stopped before its input ended. `watermark_us` is the instant that the stream
     had reached, `elapsed_us` the wall time of the run; both in microseconds. `pipeline` is the pipeline at its end.
     `deliveries` counts by target what became of notifications (sent, failed, dropped), `undelivered` holds those that
-    did not arrive, with the reason.
+    did not arrive, with the reason. `received_before` is how many events the accounting has from earlier runs with the
+    same state.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -48,6 +49,7 @@ class Outcome:
     pipeline: Pipeline | None = field(default=None, repr=False, compare=False)
     deliveries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     undelivered: pl.DataFrame = field(default_factory=pl.DataFrame)
+    received_before: int = 0
 
     @property
     def results(self) -> pl.DataFrame:
@@ -159,7 +161,7 @@ class Outcome:
 
     def __str__(self) -> str:
         total = self.accounting.total
-        rate = total.received / max(self.elapsed_us / 1e6, 1e-6)
+        rate = (total.received - self.received_before) / max(self.elapsed_us / 1e6, 1e-6)
         state = "finished" if self.finished else "stopped"
         at = "" if self.watermark_us is None else f", watermark {instant_text(self.watermark_us)}"
         took = duration_text(self.elapsed_us // 1000 * 1000)

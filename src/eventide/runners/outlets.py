@@ -83,20 +83,32 @@ class Outlets:
         return [writer for writers in self.writers.values() for writer in writers]
 
 
+OpenWriter = Callable[[int, Mapping[str, pl.DataType], Sequence[str]], Writer]
+"""Opens the plan's write of this number for an output with these columns and this identity."""
+
+
 def open_outlets(
-    plan: Plan, pipeline: Pipeline, keep: Sequence[str] | None, watchers: Sequence[Callable[[str, pl.DataFrame], None]]
+    plan: Plan,
+    pipeline: Pipeline,
+    keep: Sequence[str] | None,
+    watchers: Sequence[Callable[[str, pl.DataFrame], None]],
+    open_writer: OpenWriter | None = None,
 ) -> Outlets:
     """Open the sinks of a plan. Outputs without a sink are kept in memory, and those that `keep` names."""
+
+    def opened(number: int, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
+        return plan.writes[number].sink.open(plan.writes[number].output, columns, identity)
+
     schemas = {name: pipeline.output_schema(name) for name in plan.outputs}
     writers: dict[str, list[Writer]] = {}
     own = {LATE, DEAD_LETTERS, ALERTS, *(rate.name for rate in plan.rates)}  # every row stands for itself
-    for write in plan.writes:
+    for number, write in enumerate(plan.writes):
         identity = identity_of(plan, schemas[write.output]) if write.output not in own else ()
         try:
-            writer = write.sink.open(write.output, schemas[write.output], identity)
+            writer = (open_writer or opened)(number, schemas[write.output], identity)
         except BaseException:
-            for opened in (one for several in writers.values() for one in several):
-                opened.abort()
+            for other in (one for several in writers.values() for one in several):
+                other.abort()
             raise
         writers.setdefault(write.output, []).append(writer)
     kept = [name for name in plan.outputs if name not in writers or name in (keep or ())]

@@ -2,7 +2,8 @@
 
 Law: a reader sees the file of the last commit or none, never half a row. Rows are appended to files beside it, whose
 names begin with a dot; a commit copies what is there, makes sure it is on the disk, and renames the copy into place, so
-a commit costs as much as the file is long. One writer at a time has a path.
+a commit costs as much as the file is long. One writer at a time has a path. A folder takes a part file for each commit
+instead.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import polars as pl
 
+from eventide.connectors.files.encoding import Format, write_rows
+from eventide.connectors.files.epochs import is_folder, open_files
 from eventide.connectors.files.parquet_groups import ParquetGroups
 from eventide.errors import SinkError
-
-Format = Literal["csv", "ndjson", "parquet"]
+from eventide.flow import EpochWriter, Opening, SystemDisk, Writer
 
 
 @dataclass(frozen=True, slots=True)
 class FileSink:
-    """A file that holds the rows of an output."""
+    """A file that holds the rows of an output, or a folder of part files where the path ends with a slash."""
 
     path: str
     format: Format
@@ -36,10 +38,15 @@ class FileSink:
     def name(self) -> str:
         return f"{self.format} file {self.path}"
 
-    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> FileWriter:
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
+        if is_folder(self.path):
+            return FolderWriter(open_files(self.path, self.format, SystemDisk()), pl.DataFrame(schema=dict(columns)))
         writer = FileWriter(Path(self.path), self.format)
         writer.write(pl.DataFrame(schema=dict(columns)))
         return writer
+
+    def open_epochs(self, opening: Opening) -> EpochWriter:
+        return open_files(self.path, self.format, opening.disk)
 
 
 class FileWriter:
@@ -129,13 +136,8 @@ class _Lines:
     has_header: bool = False
 
     def write(self, frame: pl.DataFrame) -> None:
-        if self.format == "csv":
-            _textual(frame).write_csv(
-                self.file, include_header=not self.has_header, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"
-            )
-            self.has_header = True
-        else:
-            frame.write_ndjson(self.file)
+        write_rows(frame, self.file, self.format, header=not self.has_header)
+        self.has_header = True
 
     def copy_to(self, path: Path) -> None:
         self.file.flush()
@@ -145,16 +147,30 @@ class _Lines:
         """There is nothing beside the file itself."""
 
 
-def _textual(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists and records as JSON text, durations as text, because CSV has neither."""
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    made = [
-        pl.struct(v=pl.col(name)).struct.json_encode().str.slice(5).str.strip_suffix("}").alias(name) for name in nested
-    ]
-    lengths = [
-        pl.col(name).dt.total_microseconds() for name, dtype in frame.schema.items() if isinstance(dtype, pl.Duration)
-    ]
-    return frame.with_columns(*made, *lengths)
+class FolderWriter:
+    """A part file for each commit; the first one takes the parts of earlier runs away."""
+
+    def __init__(self, parts: EpochWriter, empty: pl.DataFrame) -> None:
+        self._parts = parts
+        self._empty = empty
+        self._frames: list[pl.DataFrame] = []
+        self._commits = 0
+
+    def write(self, frame: pl.DataFrame) -> None:
+        self._frames.append(frame)
+
+    def commit(self) -> None:
+        if not self._commits:
+            self._parts.recover(0, self._empty, {})
+        self._commits += 1
+        self._parts.deliver(self._commits, pl.concat([self._empty, *self._frames], how="vertical_relaxed"))
+        self._frames = []
+
+    def close(self) -> None:
+        self.commit()
+
+    def abort(self) -> None:
+        self._frames = []
 
 
 def _sync_folder(folder: Path) -> None:
@@ -166,15 +182,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_csv(path: str | PathLike[str]) -> FileSink:
-    """A sink that writes CSV; lists and records as JSON text, durations in microseconds."""
+    """A sink that writes CSV; lists and records as JSON text, durations in microseconds. A path that ends with a slash
+    is a folder, which gets a part file for each commit or epoch.
+    """
     return FileSink(fspath(path), "csv")
 
 
 def write_ndjson(path: str | PathLike[str]) -> FileSink:
-    """A sink that writes a JSON object for each row."""
+    """A sink that writes a JSON object for each row; a path that ends with a slash is a folder of part files."""
     return FileSink(fspath(path), "ndjson")
 
 
 def write_parquet(path: str | PathLike[str]) -> FileSink:
-    """A sink that writes a Parquet file; rows go to the disk as they come, a group at a time."""
+    """A sink that writes a Parquet file; rows go to the disk as they come, a group at a time. A path that ends with a
+    slash is a folder of part files.
+    """
     return FileSink(fspath(path), "parquet")

@@ -71,7 +71,7 @@ class Feed:
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FeedLogs:
         self._wake = context.wake
-        return FeedLogs([FeedReader(self, context)])
+        return FeedLogs([FeedReader(self, context, int(positions.get(self.name, {}).get("offset") or 0))])
 
     def take(self, most: int) -> list[object]:
         """The next items, with at most so many rows in them."""
@@ -91,11 +91,11 @@ class Feed:
 class FeedReader:
     """Reads what was sent."""
 
-    def __init__(self, feed: Feed, context: ReadContext) -> None:
+    def __init__(self, feed: Feed, context: ReadContext, start: int) -> None:
         self.log = feed.name
         self._feed = feed
         self._entries = Entries(feed.schema, feed.arrival, context)
-        self._offset = 0
+        self._offset = start  # what was sent before a restart cannot be read again: offsets only go on
 
     @property
     def finished(self) -> bool:

@@ -6,15 +6,18 @@ Law: the table holds the last row of each identity; a retraction deletes. What i
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from eventide.errors import SinkError
+from eventide.flow import EpochWriter, Opening, SystemDisk
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,15 +45,36 @@ class DuckDb:
         return f"duckdb {self.path} table {self.table}"
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> DuckDbWriter:
-        try:
-            import duckdb
-        except ImportError:
-            raise SinkError('DuckDB is not installed: install "eventide[duckdb]"') from None
-        try:
-            connection = duckdb.connect(self.path)
-        except duckdb.Error as fault:
-            raise SinkError(f"cannot open {self.path}: {fault}. Is another process writing to it?") from None
-        return DuckDbWriter(connection, self.table, tuple(identity))
+        return DuckDbWriter(connect(self.path), self.table, tuple(identity))
+
+    def open_epochs(self, opening: Opening) -> EpochWriter:
+        from eventide.connectors.tables.epochs import DuckDbEpochs
+
+        return DuckDbEpochs(connect(self.path), self.table, opening)
+
+
+def connect(path: str) -> duckdb.DuckDBPyConnection:
+    """A connection to a DuckDB file, which is made if it is not there."""
+    try:
+        import duckdb
+    except ImportError:
+        raise SinkError('DuckDB is not installed: install "eventide[duckdb]"') from None
+    try:
+        if not path.startswith(":memory:") and not Path(path).exists():
+            _make(Path(path), duckdb)
+        return duckdb.connect(path)
+    except (duckdb.Error, OSError) as fault:
+        raise SinkError(f"cannot open {path}: {fault}. Is another process writing to it?") from None
+
+
+def _make(path: Path, duckdb: ModuleType) -> None:
+    """Make an empty database, whole or not at all: DuckDB cannot open one that it was stopped from making."""
+    disk, beside = SystemDisk(), path.with_name(f".{path.name}.making")
+    disk.make_folder(path.parent)
+    disk.remove(beside)
+    duckdb.connect(str(beside)).close()
+    disk.rename(beside, path)
+    disk.sync(path.parent)
 
 
 class DuckDbWriter:
@@ -58,10 +82,8 @@ class DuckDbWriter:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, identity: tuple[str, ...]) -> None:
         self._connection = connection
-        self._table = quoted(table)
-        self._identity = identity
+        self._table = Table(connection, table, identity)
         self._frames: list[pl.DataFrame] = []
-        self._made = False
 
     def write(self, frame: pl.DataFrame) -> None:
         self._frames.append(frame)
@@ -69,45 +91,10 @@ class DuckDbWriter:
     def commit(self) -> None:
         if not self._frames:
             return
-        rows = _plain(pl.concat(self._frames, how="vertical_relaxed"))
+        rows = pl.concat(self._frames, how="vertical_relaxed")
         self._frames = []
-        if self._identity:
-            rows = rows.unique(list(self._identity), keep="last", maintain_order=True)
-        with tempfile.TemporaryDirectory(prefix="eventide-") as folder:
-            # a Parquet file between the two needs no further library and keeps every type
-            path = Path(folder) / "rows.parquet"
-            rows.write_parquet(path)
-            self._put(rows, str(path))
-
-    def _put(self, rows: pl.DataFrame, path: str) -> None:
-        columns = ", ".join(f"{quoted(name)} {_type(dtype)}" for name, dtype in rows.schema.items())
-        key = f", PRIMARY KEY ({', '.join(map(quoted, ('_identity',)))})" if self._identity else ""
-        identity = "_identity VARCHAR, " if self._identity else ""
-        names = ", ".join(quoted(name) for name in rows.columns)
-        connection = self._connection
-        connection.execute("BEGIN")
-        try:
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({identity}{columns}{key})")
-            connection.execute("CREATE TEMP TABLE _rows AS SELECT * FROM read_parquet(?)", [path])
-            self._merge(names, has_op="op" in rows.columns)
-            connection.execute("DROP TABLE _rows")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-    def _merge(self, names: str, *, has_op: bool) -> None:
-        if not self._identity:
-            self._connection.execute(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM _rows")  # noqa: S608 - names are quoted
-            return
-        # nulls are values of a key like others, so the identity is one text in which they differ from all texts
-        parts = ", ".join(f"{quoted(name)}::VARCHAR" for name in self._identity)
-        identity = f"to_json([{parts}])::VARCHAR"
-        self._connection.execute(f"DELETE FROM {self._table} WHERE _identity IN (SELECT {identity} FROM _rows)")  # noqa: S608
-        kept = "WHERE op = 'upsert'" if has_op else ""
-        self._connection.execute(
-            f"INSERT INTO {self._table} (_identity, {names}) SELECT {identity}, {names} FROM _rows {kept}"  # noqa: S608
-        )
+        with transaction(self._connection):
+            self._table.put(rows)
 
     def close(self) -> None:
         self.commit()
@@ -115,6 +102,71 @@ class DuckDbWriter:
 
     def abort(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """What is done inside becomes visible whole or not at all."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(Exception):  # a commit that failed has ended the transaction itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose rows are upserted by their identity, or appended where they have none. `marks` are columns with
+    one value for all rows of a `put`.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    table: str
+    identity: tuple[str, ...]
+
+    def put(self, rows: pl.DataFrame, marks: Mapping[str, str | int] | None = None) -> None:
+        """Put rows into the table, which is made if it is not there."""
+        plain = _plain(rows).with_columns(_constant(name, value) for name, value in (marks or {}).items())
+        if self.identity:
+            plain = plain.unique(list(self.identity), keep="last", maintain_order=True)
+        with tempfile.TemporaryDirectory(prefix="eventide-") as folder:
+            # a Parquet file between the two needs no further library and keeps every type
+            path = Path(folder) / "rows.parquet"
+            plain.write_parquet(path)
+            self._make(plain, marks or {})
+            self.connection.execute("CREATE TEMP TABLE _rows AS SELECT * FROM read_parquet(?)", [str(path)])
+        self._merge(plain.columns)
+        self.connection.execute("DROP TABLE _rows")
+
+    def _make(self, rows: pl.DataFrame, marks: Mapping[str, str | int]) -> None:
+        columns = ", ".join(f"{quoted(name)} {_type(dtype)}" for name, dtype in rows.schema.items())
+        key = ", PRIMARY KEY (_identity)" if self.identity else ""
+        identity = "_identity VARCHAR, " if self.identity else ""
+        self.connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(self.table)} ({identity}{columns}{key})")
+        for name in marks:
+            add = f"ADD COLUMN IF NOT EXISTS {quoted(name)} {_type(rows.schema[name])}"
+            self.connection.execute(f"ALTER TABLE {quoted(self.table)} {add}")
+
+    def _merge(self, columns: Sequence[str]) -> None:
+        table, names = quoted(self.table), ", ".join(map(quoted, columns))
+        if not self.identity:
+            self.connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM _rows")  # noqa: S608 - names are quoted
+            return
+        # nulls are values of a key like others, so the identity is one text in which they differ from all texts
+        parts = ", ".join(f"{quoted(name)}::VARCHAR" for name in self.identity)
+        identity = f"to_json([{parts}])::VARCHAR"
+        self.connection.execute(f"DELETE FROM {table} WHERE _identity IN (SELECT {identity} FROM _rows)")  # noqa: S608
+        kept = "WHERE op = 'upsert'" if "op" in columns else ""
+        self.connection.execute(
+            f"INSERT INTO {table} (_identity, {names}) SELECT {identity}, {names} FROM _rows {kept}"  # noqa: S608
+        )
+
+
+def _constant(name: str, value: str | int) -> pl.Expr:
+    return pl.lit(value, dtype=pl.Int64() if isinstance(value, int) else pl.String()).alias(name)
 
 
 def quoted(name: str) -> str:

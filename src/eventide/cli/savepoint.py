@@ -1,0 +1,22 @@
+"""`eventide savepoint`: a copy of a run's newest checkpoint, to keep and to start from.
+
+Law: it is checked bit by bit before and after copying; the run that it is taken from may be going on meanwhile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eventide.engine.epochs import StateFolder, save_to
+
+
+def savepoint(
+    folder: Annotated[Path, typer.Argument(help="The state folder of a run.", show_default=False)],
+    target: Annotated[Path, typer.Argument(help="A new folder for the savepoint.", show_default=False)],
+) -> None:
+    """Copy the newest whole checkpoint to a folder of its own; `eventide run --from` begins there."""
+    saved = save_to(StateFolder(folder), target)
+    typer.echo(f"epoch {saved.epoch} of {folder} is kept in {target}")

@@ -1,0 +1,118 @@
+"""The program that is killed: three epochs from a CSV file to sinks, as often as asked for, each time in a process of
+its own. Imports are done once, then it forks, so that a run takes milliseconds.
+
+    python program.py < commands        each line: JOB FOLDER plain|traced; answers: a line with the child's number, then
+                                        one with its exit code
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+import duckdb
+
+import eventide as et
+from eventide import cli, col  # noqa: F401 - the command line brings in all else that a run imports
+from eventide.errors import EventideError
+
+ROWS = 60
+EPOCH_ROWS = 20
+
+
+@dataclass
+class Ticking:
+    """A clock that moves when it is asked."""
+
+    time_us: int = 1_767_225_600_000_000
+
+    def now_us(self) -> int:
+        self.time_us += 1_000
+        return self.time_us
+
+    def wait(self, signal: object, timeout_us: int) -> None:
+        self.time_us += timeout_us
+
+
+def write_input(folder: Path) -> None:
+    """Sixty readings of three sensors, a second apart, some behind, some too late, one that cannot be read."""
+    behind = [0, 0, 3, 0, 1, 0, 0, 9, 0, 2]
+    lines = [f"s{n % 3},{(100 + n - behind[n % 10]) * 1_000},{'?' if n == 33 else n * 0.5}" for n in range(ROWS)]
+    (folder / "in.csv").write_text("k,at,x\n" + "\n".join(lines) + "\n")
+
+
+def job(name: str, folder: Path) -> et.Stream:
+    """A stream with its sinks below `folder`/out."""
+    out = folder / "out"
+    readings = et.read_csv(folder / "in.csv", schema={"k": str, "at": et.Instant, "x": float}, arrival="at")
+    timed = readings.event_time("at", et.bounded("2s"), max_future=None).group_by("k")
+    doses = timed.window(et.tumbling("5s"), lateness="2s").agg(total=col("x").sum(), n=et.count())
+    match name:
+        case "csv":
+            made = doses.write(et.write_csv(out / "r.csv")).write(et.write_csv(out / "late.csv"), "late")
+            return made.write(et.write_csv(f"{out}/parts/"))
+        case "parquet":
+            made = doses.write(et.write_parquet(out / "r.parquet")).write(et.write_parquet(f"{out}/late/"), "late")
+            return made.output(
+                "high", lambda rows: rows.filter(col("total") > 20).write(et.write_ndjson(out / "h.ndjson"))
+            )
+        case "duckdb":
+            made = doses.write(et.write_duckdb(out / "r.duckdb", "r"))
+            return made.write(et.write_duckdb(out / "r.duckdb", "late"), "late")
+        case _:
+            raise ValueError(name)
+
+
+def run(name: str, folder: Path) -> int:
+    """One run of the job; 1 when it failed in words."""
+    try:
+        job(name, folder).run(
+            show=False, state=folder / "state", checkpoint_every="1us", rows_max=EPOCH_ROWS, clock=Ticking()
+        )
+    except EventideError as fault:
+        print(f"eventide: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def child(name: str, folder: Path, *, traced: bool) -> None:
+    """What a forked process does: wait until it is watched, run, leave without any tidying up."""
+    with open(folder / "stderr", "a") as said:
+        os.dup2(said.fileno(), 2)
+    deadline = time.monotonic() + 30
+    while traced and "TracerPid:\t0" in Path("/proc/self/status").read_text():
+        if time.monotonic() > deadline:
+            os._exit(99)
+        time.sleep(0.001)
+    code = 98
+    try:
+        code = run(name, folder)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Take commands until there are no more."""
+    # the calls of one thread can be counted
+    duckdb.connect = partial(duckdb.connect, config={"threads": 1})
+    for line in sys.stdin:
+        name, folder, manner = line.split()
+        number = os.fork()
+        if not number:
+            child(name, Path(folder), traced=manner == "traced")
+        print(number, flush=True)
+        _, status = os.waitpid(number, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Killed or refused by the disk at a system call, a run goes on to the same bytes. Here an evenly spread share of the
+points, so that every kind of call is hit; `make crash` tries each one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from tests.crash.sweep import JOBS, place, sweep
+
+SHARE = 24
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
+@pytest.mark.parametrize("job", JOBS)
+def test_a_run_that_fails_at_a_system_call_goes_on_to_the_same_bytes(job: str) -> None:
+    with tempfile.TemporaryDirectory(dir=place()) as folder:
+        count, wrong = sweep(Path(folder), job, SHARE)
+    print(f"{job}: {count} points tried")
+    assert wrong == []
+    assert count > 12
