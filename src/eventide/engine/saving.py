@@ -57,7 +57,8 @@ def load(pipeline: Pipeline, saved: Snapshot) -> None:
         if pipeline.door.monitor is not None and saved.values.get("monitor") is not None:
             pipeline.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
     pipeline.steps.restore(saved.part("steps."))
-    pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
+    if saved.values.get("sides") is not None:
+        pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
     pipeline.shapes.restore(saved.frames)
     pipeline.accounting.logs = msgspec.convert(saved.values["accounts"], dict[str, Account])
     pipeline.trace.load(saved.values.get("trace", {}))
