@@ -255,7 +255,6 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_services_of_apprise_are_asked_under_the_same_rules(
     hook: Callable[..., Hook], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pytest.importorskip("apprise")
     server = hook(200)
     monkeypatch.setenv("OPS_HOOK", server.url.replace("http://", "json://"))
     with pytest.raises(SinkError, match="https://"):

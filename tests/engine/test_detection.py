@@ -259,7 +259,6 @@ def test_alerts_go_to_any_sink(tmp_path: Any) -> None:
 
 
 def test_trees_of_another_library_go_on_after_a_restart_as_if_nothing_had_been() -> None:
-    pytest.importorskip("river")
     values = [float((n * 37) % 11) for n in range(300)] + [49.0]
     plan = series(*values).anomaly("x", et.half_space_trees(0, 50, window=60, threshold=0.9)).plan
     rows = pl.DataFrame({"key": "a", "at": range(301), "x": values, OFFSET: range(301), ARRIVAL: None})

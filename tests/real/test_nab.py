@@ -20,7 +20,6 @@ def test_the_table_in_the_documents_is_what_the_detectors_give(shared: Path, fil
 
 
 def test_the_trees_are_as_good_as_the_documents_say(shared: Path) -> None:
-    pytest.importorskip("river")
     file = nab.FILES[0]
     low, high = nab.LIMITS[file]
     found = nab.score(shared / "data" / "nab", file, et.half_space_trees(low, high))
