@@ -104,3 +104,20 @@ def test_connectors_says_what_each_promises() -> None:
     shown = eventide("connectors").stdout
     assert "DuckDB" in shown
     assert "exactly" in shown
+
+
+def test_windows_and_events_are_explained_from_a_state_folder_and_a_savepoint(tmp_path: Path) -> None:
+    job, state, kept = tmp_path / "job.py", tmp_path / "state", tmp_path / "kept"
+    readings = ROOT / "examples" / "readings.csv"
+    job.write_text(
+        "import eventide as et\n"
+        f"readings = et.read_csv({str(readings)!r}, schema={{'sensor': str, 'at': et.Instant, 'dose': float}})\n"
+        "windows = readings.event_time('at', et.bounded('2s')).group_by('sensor').window(et.tumbling('5m'))\n"
+        f"pipeline = windows.agg(n=et.count()).write(et.write_csv({str(tmp_path / 'out.csv')!r}))\n"
+    )
+    assert eventide("run", str(job), "--state", str(state), "--quiet").returncode == 0
+    window = eventide("explain", "window", str(job), "--key", "a", "--at", "2026-01-01T10:02", "--snapshot", str(state))
+    assert "of sensor='a': past" in window.stdout, window.stderr
+    assert eventide("savepoint", str(state), str(kept)).returncode == 0
+    event = eventide("explain", "event", str(job), "--offset", "4", "--snapshot", str(kept))
+    assert "event 4 of log 'readings.csv' (time 2026-01-01 10:04:58): late" in event.stdout, event.stderr

@@ -31,8 +31,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for command in (run, check, advise, savepoint, connectors, simulate, demo):
-    app.command()(command)
+_EXAMPLES = {
+    run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s",
+    check: "eventide check job.py",
+    advise: "eventide advise readings.csv --time captured --key device --picture bounds.png\n\neventide advise job.py",
+    savepoint: "eventide savepoint state/job kept/before-the-change",
+    connectors: "eventide connectors",
+    simulate: "eventide simulate readings.csv --devices 50 --duration 1d\n\n"
+    "eventide simulate tags.ndjson --network zoo",
+    demo: "eventide demo --threshold 120\n\neventide demo --input safecast.csv --output out/safecast",
+}
+for command, example in _EXAMPLES.items():
+    app.command(epilog=f"For example:\n\n{example}")(command)
 app.add_typer(explain, name="explain")
 app.add_typer(state, name="state")
 

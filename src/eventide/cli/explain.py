@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
 from eventide.cli.pipeline import Pipeline, load
 from eventide.cli.run import run_until_stopped
+from eventide.engine.epochs import StateFolder, read_checkpoint
 from eventide.engine.explanation import Moment
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import CheckpointError
@@ -25,7 +27,7 @@ _SnapshotFolder = Annotated[
     Path | None,
     typer.Option(
         "--snapshot",
-        help="A folder with the files of a saved snapshot; without it the pipeline is run, and nothing is written.",
+        help="A state folder, a savepoint or a saved snapshot; without it the pipeline is run, and nothing is written.",
     ),
 ]
 
@@ -94,13 +96,23 @@ def event(
 def _inspection(stream: Stream, folder: Path | None) -> Inspection:
     """The saved moment, or the end of a run whose outputs all stay in memory."""
     if folder is not None:
-        files = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
-        if not files:
-            raise CheckpointError(f"there is no snapshot in {folder}: give the folder that holds manifest.json")
-        return inspect(stream, Snapshot.from_files(files))
+        return inspect(stream, _saved(folder))
     outcome = run_until_stopped(replace(stream.plan, writes=()), show=False)
     assert outcome.pipeline is not None
     return Inspection(Moment(stream.plan, outcome.snapshot(), outcome.outputs, over=True))
+
+
+def _saved(folder: Path) -> Snapshot:
+    """What a state folder's newest checkpoint, a savepoint or the files of a snapshot hold."""
+    if StateFolder(folder).epochs():
+        newest = StateFolder(folder).newest().checkpoint
+        assert newest is not None
+        return newest.state
+    if not (folder / "manifest.json").is_file():
+        raise CheckpointError(f"there is no snapshot in {folder}: give a state folder, or one that holds manifest.json")
+    if "epoch" in msgspec.json.decode((folder / "manifest.json").read_bytes()):
+        return read_checkpoint(folder).state
+    return Snapshot.from_files({path.name: path.read_bytes() for path in folder.iterdir()})
 
 
 def _key(moment: Moment, texts: list[str]) -> object:
