@@ -36,9 +36,16 @@ def rate(work: Callable[[], object], rows: int) -> float:
     return rows / (time.perf_counter() - began) / 1e6
 
 
-def compare(name: str, target: float, rows: int, ours: Callable[[], object], batch: Callable[[], object]) -> None:
+def compare(
+    name: str,
+    target: float,
+    rows: int,
+    ours: Callable[[], object],
+    batch: Callable[[], object],
+    rounds: int = ROUNDS,
+) -> None:
     """Print the medians of alternating runs and their ratio."""
-    pairs = [(rate(ours, rows), rate(batch, rows)) for _ in range(ROUNDS + 1)][1:]
+    pairs = [(rate(ours, rows), rate(batch, rows)) for _ in range(rounds + 1)][1:]
     mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(one / two for one, two in pairs)
     print(
@@ -78,13 +85,13 @@ def speed(scale: int) -> None:
             from_ndjson,
             lambda: works.tumbling_in_batch(pl.read_ndjson(ndjson).with_columns(as_time)),
         )
-    part = w1.head(w1.height // 5)
     compare(
         "W2 memory",
         4.0,
-        part.height,
-        lambda: run(works.windows(et.from_frame(part), sliding)),
-        lambda: works.sliding_in_batch(part),
+        w1.height,
+        lambda: run(works.windows(et.from_frame(w1), sliding)),
+        lambda: works.sliding_in_batch(w1),
+        rounds=3,
     )
     compare(
         "W3 memory",

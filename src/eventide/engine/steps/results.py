@@ -65,8 +65,8 @@ class ResultRows:
             keys = self.keys.decode(codes)
             numbers = ordinals(keys)
             if numbers is not None:
-                named = due.with_columns(numbers.alias("_rank"), keys.to_series().alias(_KEY))
-                return _sorted(named.sort("_rank", multithreaded=False), _ORDER[:-1])
+                named = due.with_columns(keys.to_series().alias(_KEY))
+                return named[_places(due, numbers)]
         ranked = due.with_columns(self._rank(codes).alias("_rank"))
         if not self.extras:
             return _sorted(ranked, _ORDER)
@@ -91,6 +91,17 @@ class ResultRows:
 
 _KEY = "_key"
 _ORDER = ("place", "phase", "window_end", "_rank")
+
+
+def _places(due: pl.DataFrame, numbers: pl.Series) -> pl.Series:
+    """The places of the rows in their order, `numbers` being that of the keys. Narrow columns are sorted, so that the
+    rows themselves move only once.
+    """
+    packed = _packed(due, _ORDER[:-1])
+    marks = due.select(_ORDER[:-1]) if packed is None else pl.DataFrame([packed.alias("_order")])
+    places = pl.int_range(due.height, dtype=pl.UInt32, eager=True)
+    narrow = marks.hstack([numbers.alias("_rank"), places.alias("_at")]).sort("_rank", multithreaded=False)
+    return narrow.sort(marks.columns, maintain_order=True, multithreaded=False).get_column("_at")
 
 
 def _sorted(due: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:

@@ -50,10 +50,15 @@ class SessionWindows:
         ordered = rows.with_columns(behind.alias("_behind"))
         ordered = ordered.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(_ROUND))
         work = _Work(self.sessions.get(log, self._none()), self._gap_us, self._allowed_us, self._state, self._early)
-        for number in range(int(ordered.get_column(_ROUND).max() or 0) + 1):  # type: ignore[arg-type] # integers
-            part = ordered.filter(pl.col(_ROUND) == number)
+        rest, number = ordered, 0
+        while rest.height:
+            if number:
+                work.attend_to(rest.get_column(CODE))
+            now = rest.get_column(_ROUND) == number
+            part, rest, number = rest.filter(now), rest.filter(~now), number + 1
             if part.height:
                 work.round(part, progress)
+        work.attend_to(None)
         work.settle(None, progress)
         self.sessions[log] = work.sessions
         results = self._made(log, work.given) + self._others(log, progress)
@@ -108,10 +113,20 @@ class _Work:
         self.given: list[pl.DataFrame] = []
         self.late: list[pl.DataFrame] = []
         self.corrected = 0
+        self._aside: list[pl.DataFrame] = []
         self._gap_us = gap_us
         self._allowed_us = allowed_us
         self._state = state
         self._early = early
+
+    def attend_to(self, codes: pl.Series | None) -> None:
+        """Lay the sessions of all other keys aside: no row of theirs is left. None: take them all up again."""
+        if codes is None:
+            self.sessions, self._aside = stack([self.sessions, *self._aside]), []
+            return
+        wanted = pl.DataFrame([codes.unique()])
+        self._aside.append(self.sessions.join(wanted, on=CODE, how="anti"))
+        self.sessions = self.sessions.join(wanted, on=CODE, how="semi")
 
     def round(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
