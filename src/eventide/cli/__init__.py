@@ -7,6 +7,7 @@ or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-_EXAMPLES = {
+_EXAMPLES: dict[Callable[..., None], str] = {
     run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s",
     check: "eventide check job.py",
     advise: "eventide advise readings.csv --time captured --key device --picture bounds.png\n\neventide advise job.py",
