@@ -5,7 +5,8 @@
 Law: the same events give the same answer - at any speed, any batch size - and no event disappears without a trace.
 """
 
-from eventide.advice import Advice, advise, what_if
+from typing import TYPE_CHECKING
+
 from eventide.connectors import (
     Feed,
     by_arrival,
@@ -64,6 +65,9 @@ from eventide.semantics.eventtime import (
 from eventide.semantics.lateness import every, on_change
 from eventide.semantics.schema import Schema, field, schema
 from eventide.semantics.windows import count_window, global_window, session, sliding, tumbling
+
+if TYPE_CHECKING:
+    from eventide.advice import Advice, advise, what_if
 
 __version__ = "0.1.0"
 
@@ -135,3 +139,12 @@ __all__ = [
     "write_parquet",
     "zscore",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Advice is brought along when it is asked for first: a run needs none of it."""
+    if name in ("Advice", "advise", "what_if"):
+        from eventide import advice
+
+        return getattr(advice, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

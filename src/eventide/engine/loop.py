@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from eventide.engine.epochs.marks import Mark, Marks, Places
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
 from eventide.flow import LogReader, LogSet, Position, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
+
+if TYPE_CHECKING:
+    from eventide.engine.epochs.marks import Mark, Marks, Places
 
 ROWS_FIRST = 16_384
 ROWS_MOST = 524_288
@@ -187,6 +189,8 @@ class Loop:
     def _record(self, kind: Literal["idle", "back", "close"], lane: _Lane, places: Places) -> None:
         """Keep what the wall clock has decided, before anything that follows from it comes out."""
         if self.marks is not None:
+            from eventide.engine.epochs.marks import Mark
+
             floor = self.pipeline.stream_watermark
             assert floor is not None
             self.marks.record(Mark(self.marks.last + 1, kind, self._name(lane), lane.reader.log, floor, places))

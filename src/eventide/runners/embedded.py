@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.engine.epochs import StateFolder, locked
 from eventide.engine.loop import Loop
 from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
@@ -24,14 +23,15 @@ from eventide.flow import ReadContext, SystemClock, WallClock
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
-from eventide.runners.durable import Durable
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
 from eventide.runners.show import Show
 
 if TYPE_CHECKING:
+    from eventide.engine.epochs import StateFolder
     from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
+    from eventide.runners.durable import Durable
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,9 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     with ExitStack() as held:
         durable = None
         if state is not None:
+            from eventide.engine.epochs import StateFolder, locked
+            from eventide.runners.durable import Durable
+
             folder = state if isinstance(state, StateFolder) else StateFolder(Path(state), kept=checkpoints_kept)
             held.enter_context(locked(folder))
             durable = Durable(plan, pipeline, folder, wall)
