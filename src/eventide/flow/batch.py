@@ -39,6 +39,8 @@ REFUSED_SCHEMA: Final = {
 }
 """Columns of `Batch.refused`: rows that could not be read. `field` is null where the fault is the whole row's."""
 
+_NONE_REFUSED: Final = pl.DataFrame(schema=REFUSED_SCHEMA)
+
 DEAD_LETTER_SCHEMA: Final = {LOG: pl.String(), **REFUSED_SCHEMA}
 """Columns of the `dead_letters` output."""
 
@@ -66,7 +68,7 @@ def writable(name: str, dtype: pl.DataType) -> pl.Expr:
 
 def no_refused() -> pl.DataFrame:
     """A frame of refused rows with no row in it."""
-    return pl.DataFrame(schema=REFUSED_SCHEMA)
+    return _NONE_REFUSED
 
 
 @dataclass(frozen=True, slots=True)

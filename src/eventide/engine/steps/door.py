@@ -11,7 +11,7 @@ import polars as pl
 
 from eventide.engine.clocks import Clocks, Progress
 from eventide.engine.monitor import Monitor
-from eventide.flow import ARRIVAL, OFFSET, REFUSED_SCHEMA, first_reason, rows_as_text
+from eventide.flow import ARRIVAL, OFFSET, first_reason, no_refused, rows_as_text
 from eventide.instants import EARLIEST, END_OF_TIME
 from eventide.semantics.eventtime import EventTime
 
@@ -48,7 +48,7 @@ class Door:
             self.monitor.see(log, rows, times, seen.before)
             if bad is not None:
                 self.monitor.see_refused(log, bad)
-        refused = pl.DataFrame(schema=REFUSED_SCHEMA) if bad is None else self._as_refused(bad)
+        refused = no_refused() if bad is None else self._as_refused(bad)
         return Admitted(rows, times, seen.before, seen.progress), refused
 
     def admissible(self, rows: pl.DataFrame) -> pl.Series:

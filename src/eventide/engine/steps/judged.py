@@ -18,8 +18,12 @@ BEFORE = "_before"
 LATE_SCHEMA = {PLACE: pl.Int64(), "window_start": pl.Int64(), "window_end": pl.Int64()}
 
 
+_NONE_LATE = pl.DataFrame(schema=LATE_SCHEMA)
+
+
 def no_late() -> pl.DataFrame:
-    return pl.DataFrame(schema=LATE_SCHEMA)
+    """A frame of late rows with no row in it."""
+    return _NONE_LATE
 
 
 @dataclass(frozen=True, slots=True)

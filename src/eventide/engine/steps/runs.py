@@ -57,10 +57,12 @@ class Runs:
         return stack([part for part in parts if part.height])
 
     def below(self, slice_number: int) -> pl.DataFrame | None:
-        """The states of all slices below a number, still held."""
+        """The states of all slices below a number, still held: one row for each group."""
         parts = [frame.head(self._below(frame, slice_number)) for frame in self.frames]
         parts = [part for part in parts if part.height]
-        return stack(parts) if parts else None
+        if len(parts) > 1:
+            return self._state.merge(stack(parts), self.by)
+        return parts[0] if parts else None
 
     def take_below(self, slice_number: int) -> pl.DataFrame | None:
         """The states of all slices below a number, no longer held."""

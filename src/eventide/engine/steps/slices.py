@@ -88,9 +88,11 @@ def split(frame: pl.DataFrame, bound: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def joined(state: AggregateState, old: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
-    """States of two frames by slice and key; only slices that lie in the range of the old ones need a merge."""
+    """States of two frames, each with one row for a slice and key, as one; only slices that lie in the range of the
+    old ones need a merge.
+    """
     if not fresh.height:
-        return state.merge(old, [SLICE, CODE])
+        return old
     slices = old.get_column(SLICE)
     inside = fresh.get_column(SLICE).is_between(slices.min(), slices.max())
     merged = state.merge(stack([old, fresh.filter(inside)]), [SLICE, CODE])
