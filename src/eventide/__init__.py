@@ -19,11 +19,13 @@ from eventide.connectors import (
     read_duckdb,
     read_ndjson,
     read_parquet,
+    read_postgres,
     replay,
     write_csv,
     write_duckdb,
     write_ndjson,
     write_parquet,
+    write_postgres,
 )
 from eventide.errors import (
     CheckpointError,
@@ -125,6 +127,7 @@ __all__ = [
     "read_duckdb",
     "read_ndjson",
     "read_parquet",
+    "read_postgres",
     "replay",
     "schema",
     "seasonal",
@@ -137,6 +140,7 @@ __all__ = [
     "write_duckdb",
     "write_ndjson",
     "write_parquet",
+    "write_postgres",
     "zscore",
 ]
 

@@ -8,6 +8,8 @@ from eventide.connectors.memory.call import call
 from eventide.connectors.memory.rows import Feed
 from eventide.connectors.notify import notify
 from eventide.connectors.order import by_arrival
+from eventide.connectors.postgres.sink import write_postgres
+from eventide.connectors.postgres.source import read_postgres
 from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjson, read_parquet, replay
 from eventide.connectors.screen import console
 from eventide.connectors.tables.duckdb import write_duckdb
@@ -25,9 +27,11 @@ __all__ = [
     "read_duckdb",
     "read_ndjson",
     "read_parquet",
+    "read_postgres",
     "replay",
     "write_csv",
     "write_duckdb",
     "write_ndjson",
     "write_parquet",
+    "write_postgres",
 ]

@@ -67,6 +67,20 @@ PROMISES: tuple[Promise, ...] = (
         "DuckDB 2.0 or later; no other process holds the file",
     ),
     Promise(
+        "PostgreSQL table, query",
+        "source",
+        "exactly once",
+        "a position is a row number and the ordering values of the row in front of it, which are looked at again",
+        "an order that is unique; no row changes or appears in front of what was read",
+    ),
+    Promise(
+        "PostgreSQL table",
+        "sink",
+        "exactly once",
+        "rows and epoch number in one transaction (table `_eventide_epochs`); retried while the server is away",
+        "PostgreSQL 15 or later; a unique index on keys and window, or create=True",
+    ),
+    Promise(
         "Python function",
         "sink",
         "at least once",
