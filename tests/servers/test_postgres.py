@@ -47,7 +47,7 @@ def table(request: pytest.FixtureRequest, server: Postgres) -> str:
 
 def asked(server: Postgres, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(server.address, autocommit=True) as connection:
-        cursor = connection.execute(query)  # type: ignore[arg-type]
+        cursor = connection.execute(query)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -247,7 +247,7 @@ def filled(server: Postgres, table: str) -> str:
     with psycopg.connect(server.address) as connection:
         with connection.cursor() as cursor:
             cursor.executemany(
-                f"INSERT INTO {table} VALUES (%s, %s, 'epoch'::timestamptz + %s * interval '1 ms', %s)",  # type: ignore[arg-type]
+                f"INSERT INTO {table} VALUES (%s, %s, 'epoch'::timestamptz + %s * interval '1 ms', %s)",
                 READINGS,
             )
         connection.commit()

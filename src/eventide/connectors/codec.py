@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from eventide.connectors.files.parquet import ParquetFiles
@@ -15,6 +16,9 @@ from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.nats.config import Server as NatsServer
+from eventide.connectors.nats.sink import NatsSubject
+from eventide.connectors.nats.source import NatsStream
 from eventide.connectors.notify.sink import NotifySink
 from eventide.connectors.notify.text import notify_from, notify_to
 from eventide.connectors.order import ByArrival, Order, Ordered
@@ -56,6 +60,8 @@ def source_to(source: Source) -> Tree:
             tree = {"kind": "duckdb", "path": path, "name": name, "schema": _schema_to(schema)}
             given = {"table": table, "query": query, "arrival": arrival}
             return tree | {key: value for key, value in given.items() if value is not None}
+        case NatsStream():
+            return _nats_to(source)
         case PostgresRows(table=str(table)):
             tree = {"kind": "postgres", **source.server.as_tree(), "table": table, "name": source.name}
             tree |= {"order_by": list(source.order_by), "schema": _schema_to(source.schema)}
@@ -70,6 +76,24 @@ def source_to(source: Source) -> Tree:
                 f"{type(source).__name__} lives in Python only",
                 "Write its rows to a file and read that",
             )
+
+
+def _nats_to(source: NatsStream) -> Tree:
+    tree: Tree = {"kind": "nats", **source.server.as_tree(), "stream": source.stream, "subject": source.subject}
+    start = source.start.isoformat() if isinstance(source.start, datetime) else source.start
+    tree |= {"format": source.format, "start": start, "follow": source.follow, "name": source.name}
+    tree["schema"] = _schema_to(source.schema)
+    return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+
+
+def _nats_from(tree: Mapping[str, Any], schema: Schema) -> NatsStream:
+    server = NatsServer(tree.get("servers"), tree.get("env"), tree.get("credentials"))
+    start = tree.get("start", "earliest")
+    if isinstance(start, str) and start not in ("earliest", "latest"):
+        start = datetime.fromisoformat(start)
+    form, follow = tree.get("format", "json"), bool(tree.get("follow", True))
+    rest = tree.get("subject", ">"), form, start, follow, tree.get("arrival"), tree.get("name", "")
+    return NatsStream(server, tree["stream"], schema, *rest)
 
 
 def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
@@ -87,6 +111,8 @@ def source_from(tree: Mapping[str, Any]) -> Source:
 
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
+    if kind == "nats":
+        return _nats_from(tree, schema)
     if kind == "postgres":
         server = Server(tree.get("dsn"), tree.get("env"))
         return PostgresRows(server, schema, tuple(tree["order_by"]), tree["table"], None, arrival, name)
@@ -101,7 +127,7 @@ def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
         case "duckdb":
             return DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, duckdb or postgres")
+            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, duckdb, nats or postgres")
 
 
 def _order_to(order: Order) -> Any:
@@ -159,6 +185,8 @@ def sink_to(sink: Sink) -> Tree:
             return {"kind": "console"}
         case NotifySink():
             return notify_to(sink)
+        case NatsSubject():
+            return {"kind": "nats", **sink.server.as_tree(), "subject": sink.subject}
         case Postgres():
             tree: Tree = {"kind": "postgres", **sink.server.as_tree(), "table": sink.table}
             return tree | ({"create": True} if sink.create else {})
@@ -179,6 +207,8 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
             return Screen()
         case {"kind": "notify"}:
             return notify_from(tree)
+        case {"kind": "nats", "subject": str(subject)}:
+            return NatsSubject(NatsServer(tree.get("servers"), tree.get("env"), tree.get("credentials")), subject)
         case {"kind": "postgres", "table": str(table)}:
             return Postgres(Server(tree.get("dsn"), tree.get("env")), table, bool(tree.get("create")))
         case _:
