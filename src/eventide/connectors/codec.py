@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from eventide.connectors.files.parquet import ParquetFiles
@@ -15,9 +16,15 @@ from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.nats.config import Server as NatsServer
+from eventide.connectors.nats.sink import NatsSubject
+from eventide.connectors.nats.source import NatsStream
 from eventide.connectors.notify.sink import NotifySink
 from eventide.connectors.notify.text import notify_from, notify_to
 from eventide.connectors.order import ByArrival, Order, Ordered
+from eventide.connectors.postgres.config import Server
+from eventide.connectors.postgres.sink import Postgres
+from eventide.connectors.postgres.source import PostgresRows
 from eventide.connectors.replay import Replay
 from eventide.connectors.screen import Screen
 from eventide.connectors.tables.duckdb import DuckDb
@@ -53,12 +60,40 @@ def source_to(source: Source) -> Tree:
             tree = {"kind": "duckdb", "path": path, "name": name, "schema": _schema_to(schema)}
             given = {"table": table, "query": query, "arrival": arrival}
             return tree | {key: value for key, value in given.items() if value is not None}
+        case NatsStream():
+            return _nats_to(source)
+        case PostgresRows(table=str(table)):
+            tree = {"kind": "postgres", **source.server.as_tree(), "table": table, "name": source.name}
+            tree |= {"order_by": list(source.order_by), "schema": _schema_to(source.schema)}
+            return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+        case PostgresRows():
+            raise PlanError.of(
+                f"source {source.name}", "a query lives in Python only", "Make a view of it and read that as a table"
+            )
         case _:
             raise PlanError.of(
                 f"source {source.name}",
                 f"{type(source).__name__} lives in Python only",
                 "Write its rows to a file and read that",
             )
+
+
+def _nats_to(source: NatsStream) -> Tree:
+    tree: Tree = {"kind": "nats", **source.server.as_tree(), "stream": source.stream, "subject": source.subject}
+    start = source.start.isoformat() if isinstance(source.start, datetime) else source.start
+    tree |= {"format": source.format, "start": start, "follow": source.follow, "name": source.name}
+    tree["schema"] = _schema_to(source.schema)
+    return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+
+
+def _nats_from(tree: Mapping[str, Any], schema: Schema) -> NatsStream:
+    server = NatsServer(tree.get("servers"), tree.get("env"), tree.get("credentials"))
+    start = tree.get("start", "earliest")
+    if isinstance(start, str) and start not in ("earliest", "latest"):
+        start = datetime.fromisoformat(start)
+    form, follow = tree.get("format", "json"), bool(tree.get("follow", True))
+    rest = tree.get("subject", ">"), form, start, follow, tree.get("arrival"), tree.get("name", "")
+    return NatsStream(server, tree["stream"], schema, *rest)
 
 
 def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
@@ -68,24 +103,31 @@ def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
 
 def source_from(tree: Mapping[str, Any]) -> Source:
     """A source of plain values."""
-    schema = _schema_from(tree["schema"])
-    kind, path, arrival, name = tree.get("kind"), tree["path"], tree.get("arrival"), tree.get("name", "")
-    follow, one_log = bool(tree.get("follow")), bool(tree.get("one_log"))
-    made: Source
+    made = _source_from(tree, _schema_from(tree["schema"]))
+    if "order" in tree:
+        made = Ordered(made, _order_from(tree["order"]))
+    return Replay(made, float(tree["speed"])) if "speed" in tree else made
+
+
+def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
+    kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
+    if kind == "nats":
+        return _nats_from(tree, schema)
+    if kind == "postgres":
+        server = Server(tree.get("dsn"), tree.get("env"))
+        return PostgresRows(server, schema, tuple(tree["order_by"]), tree["table"], None, arrival, name)
+    path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))
     match kind:
         case "csv" | "ndjson":
             form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"')) if kind == "csv" else NdJson(schema)
             limits = tree.get("compression", "by_name"), int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
-            made = TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
+            return TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
         case "parquet":
-            made = ParquetFiles(path, schema, arrival, name, follow, one_log)
+            return ParquetFiles(path, schema, arrival, name, follow, one_log)
         case "duckdb":
-            made = DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
+            return DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet or duckdb")
-    if "order" in tree:
-        made = Ordered(made, _order_from(tree["order"]))
-    return Replay(made, float(tree["speed"])) if "speed" in tree else made
+            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, duckdb, nats or postgres")
 
 
 def _order_to(order: Order) -> Any:
@@ -143,6 +185,11 @@ def sink_to(sink: Sink) -> Tree:
             return {"kind": "console"}
         case NotifySink():
             return notify_to(sink)
+        case NatsSubject():
+            return {"kind": "nats", **sink.server.as_tree(), "subject": sink.subject}
+        case Postgres():
+            tree: Tree = {"kind": "postgres", **sink.server.as_tree(), "table": sink.table}
+            return tree | ({"create": True} if sink.create else {})
         case _:
             raise PlanError.of(
                 f"sink {sink.name}", f"{type(sink).__name__} lives in Python only", "Write to a file or a table"
@@ -160,5 +207,9 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
             return Screen()
         case {"kind": "notify"}:
             return notify_from(tree)
+        case {"kind": "nats", "subject": str(subject)}:
+            return NatsSubject(NatsServer(tree.get("servers"), tree.get("env"), tree.get("credentials")), subject)
+        case {"kind": "postgres", "table": str(table)}:
+            return Postgres(Server(tree.get("dsn"), tree.get("env")), table, bool(tree.get("create")))
         case _:
             raise ValueError(f"{dict(tree)!r} is not a sink: write for example {{kind: csv, path: out.csv}}")

@@ -67,6 +67,35 @@ PROMISES: tuple[Promise, ...] = (
         "DuckDB 2.0 or later; no other process holds the file",
     ),
     Promise(
+        "NATS JetStream stream",
+        "source",
+        "exactly once",
+        "a position is a sequence of the stream; nothing is acknowledged",
+        "a stream that keeps messages until they are read (limits, not workqueue or interest); a gap stops the run",
+    ),
+    Promise(
+        "NATS JetStream subject",
+        "sink",
+        "exactly once",
+        "each message has an id of run, output, epoch, its place and row; after a kill the stream is read from where "
+        "the epoch began, and what is missing is sent. Readers may see part of an epoch for a while",
+        "a stream that keeps an epoch's messages until the next epoch; nobody deletes them",
+    ),
+    Promise(
+        "PostgreSQL table, query",
+        "source",
+        "exactly once",
+        "a position is a row number and the ordering values of the row in front of it, which are looked at again",
+        "an order that is unique; no row changes or appears in front of what was read",
+    ),
+    Promise(
+        "PostgreSQL table",
+        "sink",
+        "exactly once",
+        "rows and epoch number in one transaction (table `_eventide_epochs`); retried while the server is away",
+        "PostgreSQL 15 or later; a unique index on keys and window, or create=True",
+    ),
+    Promise(
         "Python function",
         "sink",
         "at least once",

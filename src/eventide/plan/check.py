@@ -57,6 +57,16 @@ def problems_of(plan: Plan) -> Iterator[Problem]:
         yield from found
     yield from detection_problems(plan)
     yield from _outputs(plan, columns)
+    yield from _extras(plan)
+
+
+def _extras(plan: Plan) -> Iterator[Problem]:
+    """Systems whose client is not installed."""
+    named = [(f"source {one.source.name}", one.source) for one in plan.inputs]
+    for where, system in [*named, *((f"sink {write.sink.name}", write.sink) for write in plan.writes)]:
+        extra = getattr(system, "missing_extra", None)
+        if extra is not None:
+            yield Problem(where, "its client is not installed", f"pip install eventide[{extra}]")
 
 
 def _front(plan: Plan, side: str = "") -> tuple[Columns, list[Problem]]:
