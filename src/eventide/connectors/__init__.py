@@ -4,6 +4,7 @@ Law: a connector carries rows and judges nothing; what it cannot read becomes a 
 """
 
 from eventide.connectors.files.sinks import write_csv, write_ndjson, write_parquet
+from eventide.connectors.kafka.read import read_kafka, write_kafka
 from eventide.connectors.memory.call import call
 from eventide.connectors.memory.rows import Feed
 from eventide.connectors.notify import notify
@@ -23,11 +24,13 @@ __all__ = [
     "notify",
     "read_csv",
     "read_duckdb",
+    "read_kafka",
     "read_ndjson",
     "read_parquet",
     "replay",
     "write_csv",
     "write_duckdb",
+    "write_kafka",
     "write_ndjson",
     "write_parquet",
 ]

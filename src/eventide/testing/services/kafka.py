@@ -15,7 +15,13 @@ from eventide.testing.services.service import Process, free_port, program
 
 _VERSION = "4.3.0"
 _ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
-_JAVA = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+_JAVA = (
+    "-Xms64m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
 _CLUSTER = "AAAAAAAAAAAAAAAAAAAAAQ"
 _DIRECTORY = "ZXZlbnRpZGUtdGVzdGluZw"  # the lowest ones are Kafka's own
 _PROPERTIES = """process.roles=broker,controller
