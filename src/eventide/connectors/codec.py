@@ -15,6 +15,9 @@ from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.kafka.codec import topic_from, topic_to, topics_from, topics_to
+from eventide.connectors.kafka.sink import KafkaSink
+from eventide.connectors.kafka.source import KafkaTopics
 from eventide.connectors.notify.sink import NotifySink
 from eventide.connectors.notify.text import notify_from, notify_to
 from eventide.connectors.order import ByArrival, Order, Ordered
@@ -53,6 +56,8 @@ def source_to(source: Source) -> Tree:
             tree = {"kind": "duckdb", "path": path, "name": name, "schema": _schema_to(schema)}
             given = {"table": table, "query": query, "arrival": arrival}
             return tree | {key: value for key, value in given.items() if value is not None}
+        case KafkaTopics():
+            return topics_to(source) | {"schema": _schema_to(source.schema)}
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -69,6 +74,8 @@ def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
 def source_from(tree: Mapping[str, Any]) -> Source:
     """A source of plain values."""
     schema = _schema_from(tree["schema"])
+    if tree.get("kind") == "kafka":
+        return _played(tree, topics_from(tree, schema))
     kind, path, arrival, name = tree.get("kind"), tree["path"], tree.get("arrival"), tree.get("name", "")
     follow, one_log = bool(tree.get("follow")), bool(tree.get("one_log"))
     made: Source
@@ -82,7 +89,12 @@ def source_from(tree: Mapping[str, Any]) -> Source:
         case "duckdb":
             made = DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet or duckdb")
+            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, duckdb or kafka")
+    return _played(tree, made)
+
+
+def _played(tree: Mapping[str, Any], made: Source) -> Source:
+    """The source in the order and at the speed that the text names."""
     if "order" in tree:
         made = Ordered(made, _order_from(tree["order"]))
     return Replay(made, float(tree["speed"])) if "speed" in tree else made
@@ -139,6 +151,8 @@ def sink_to(sink: Sink) -> Tree:
             return {"kind": sink.format, "path": sink.path}
         case DuckDb():
             return {"kind": "duckdb", "path": sink.path, "table": sink.table}
+        case KafkaSink():
+            return topic_to(sink)
         case Screen():
             return {"kind": "console"}
         case NotifySink():
@@ -156,6 +170,8 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
             return FileSink(path, form)
         case {"kind": "duckdb", "path": str(path), "table": str(table)}:
             return DuckDb(path, table)
+        case {"kind": "kafka", "topic": str()}:
+            return topic_from(tree)
         case {"kind": "console"}:
             return Screen()
         case {"kind": "notify"}:

@@ -92,7 +92,7 @@ class MessageParser:
             start, count = left.pop()
             data = b"\n".join(values[start : start + count]) + b"\n"
             block = self._lines.parse(data, self.record_max_bytes, last=True)
-            if block.records == count or count == 1:
+            if count in (block.records, 1):
                 yield start, block
             else:
                 # a record of CSV whose quote is open has taken the next one: look for it in the halves
@@ -139,8 +139,9 @@ class _Parsing:
             if self._parser.format == "csv" and block.bad and block.records > 1:
                 # what is wrong with an open quote must not depend on the messages behind it
                 apart += [(mine[bad.number], together[start + bad.number]) for bad in block.bad]
-                block = replace(block, bad=())
-            self._take(block, mine)
+                self._take(replace(block, bad=()), mine)
+            else:
+                self._take(block, mine)
         for number, value in apart:
             blocks = [block for _, block in self._parser.parse([value])]
             if blocks[0].records == 1:

@@ -49,8 +49,8 @@ class Connection:
             literal = not (isinstance(value, str) and value.startswith(_FROM_ENVIRONMENT))
             if literal and _SECRET.search(name) and not name.endswith(".location"):
                 raise ValueError(
-                    f"settings: {name!r} is a secret and must not stand in a plan: put it into an environment variable "
-                    f'and write {{"{name}": "env:THE_VARIABLE"}}'
+                    f"settings: {name!r} is a secret and must not stand in a plan: put it into an environment "
+                    f'variable and write {{"{name}": "env:THE_VARIABLE"}}'
                 )
 
     @property
@@ -97,6 +97,17 @@ def library(fault: type[EventideError]) -> ModuleType:
     return confluent_kafka
 
 
+def problems_of(reached: Connection) -> list[tuple[str, str]]:
+    """What keeps a run from reaching Kafka and can be known without trying, each with its remedy."""
+    from importlib.util import find_spec
+
+    found = []
+    if find_spec("confluent_kafka") is None:
+        found.append(("Kafka needs the package confluent-kafka", 'pip install "eventide[kafka]"'))
+    named = "settings= names the environment variable {}, which is not set"
+    return [*found, *((named.format(name), f"Set {name}") for name in reached.missing)]
+
+
 @contextmanager
 def told(fault: type[EventideError], what: str, remedy: str = "") -> Iterator[None]:
     """Faults of the client in our words."""
@@ -126,7 +137,7 @@ def explained(error: KafkaError, remedy: str = "") -> str:
         confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED: "Give this user the right to it",
         confluent_kafka.KafkaError.GROUP_AUTHORIZATION_FAILED: "Give this user the right to the group",
         confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Give this user the right to transactions",
-        confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE: 'Raise settings={"message.max.bytes": ...} and the topic\'s limit',
+        confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE: 'Raise settings={"message.max.bytes": ...} and the limit of the topic',
         confluent_kafka.KafkaError._FENCED: "Another run with the same state writes: stop one of them",
     }
     return ". ".join(part for part in (text, kinds.get(code, remedy)) if part)

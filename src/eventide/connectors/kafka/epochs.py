@@ -1,7 +1,7 @@
 """A topic of Kafka that takes whole epochs: the messages and the epoch's number in one transaction.
 
 Law: the topic `eventide-epochs` has, in the same transaction as an epoch's messages, a message that says which run and
-output had that epoch. So whoever reads committed messages sees an epoch once, and a restart knows which one was the last.
+output had that epoch. So whoever reads committed messages sees an epoch once, and a restart knows which was the last.
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ class _Control:
 
     def _made(self) -> int:
         """The number of partitions of the topic, which is made if it is not there."""
-        from confluent_kafka.admin import AdminClient, NewTopic
+        from confluent_kafka.admin import AdminClient
+        from confluent_kafka.cimpl import NewTopic
 
         admin = AdminClient(self._sink.connection.client({}, SinkError))
         there = admin.list_topics(timeout=10).topics
@@ -231,8 +232,8 @@ class _Control:
                             place = max(place, message.offset() + (error is None))
                     if self._sending_us() > until_us:
                         raise SinkError(
-                            f"{self._sink.name}: cannot tell which epoch was the last: {CONTROL}/{self.partition} has a "
-                            "transaction that does not end. Start again when it has"
+                            f"{self._sink.name}: cannot tell which epoch was the last: {CONTROL}/{self.partition} has "
+                            "a transaction that does not end. Start again when it has"
                         )
             finally:
                 reader.close()

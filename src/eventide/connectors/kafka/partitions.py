@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,7 +56,7 @@ class Parts(Protocol):
 class PartitionReader:
     """Reads one partition from what the poller got for it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - made in one place
+    def __init__(
         self, partition: Partition, begin: int, end: int | None, poller: Poller, parser: MessageParser, parts: Parts
     ) -> None:
         self.partition = partition
@@ -165,7 +165,7 @@ def _text(key: Any, number: int, faults: dict[int, str]) -> str | None:
         return None
 
 
-def _headers(given: Iterable[tuple[str, bytes | None]] | None) -> str | None:
+def _headers(given: Any) -> str | None:
     """Headers as a JSON object; of those with one name the last."""
     if not given:
         return None

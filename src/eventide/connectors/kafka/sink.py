@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 
-from eventide.connectors.kafka.config import Connection, Presence, check_topic, explained, library, told
+from eventide.connectors.kafka.config import Connection, Presence, check_topic, explained, library, problems_of, told
 from eventide.connectors.kafka.encoding import Retractions, RowEncoder, missing
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, SystemClock
@@ -62,6 +62,18 @@ class KafkaSink:
     def name(self) -> str:
         return f"Kafka topic {self.topic}"
 
+    @property
+    def explanation(self) -> str:
+        """What is written how, in words."""
+        key = f", keyed by {', '.join(self.writing.key)}" if self.writing.key else ""
+        how = ", retractions as tombstones" if self.writing.retractions == "tombstone" else ""
+        return f"{self.name} at {self.connection.servers}{key}{how}"
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong before anything is opened, each with its remedy."""
+        return problems_of(self.connection)
+
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> KafkaWriter:
         return KafkaWriter(self, self.encoder(output, columns, identity), self.sending({"enable.idempotence": True}))
 
@@ -75,7 +87,8 @@ class KafkaSink:
         key = self.writing.key or tuple(identity)
         if lacking := missing(key, tuple(columns)):
             raise SinkError(
-                f"{self.name}: the output {output} has no column {lacking[0]!r} for the key. It has {', '.join(columns)}"
+                f"{self.name}: the output {output} has no column {lacking[0]!r} for the key. It has "
+                f"{', '.join(columns)}"
             )
         if self.writing.retractions == "tombstone" and "op" in columns and not key:
             raise SinkError(f"{self.name}: tombstones need a key, and rows of {output} have none: give key=")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from eventide.connectors.formats.messages import MessageParser
-from eventide.connectors.kafka.config import Connection, check_topic, explained, library, told
+from eventide.connectors.kafka.config import Connection, check_topic, explained, library, problems_of, told
 from eventide.connectors.kafka.partitions import Partition, PartitionReader, Poller
 from eventide.errors import SourceError
 from eventide.flow import LogReader, Position, ReadContext
@@ -133,6 +133,11 @@ class KafkaTopics:
         end = "to where they end at the start" if self.bounded else "without end"
         topics = f"Kafka topic{'s' * (len(self.topics) > 1)} {', '.join(self.topics)} at {self.connection.servers}"
         return f"{topics}, {self.parser.format}, from {self.reading.start} {end}, {self.reading.isolation}"
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong before anything is opened, each with its remedy."""
+        return problems_of(self.connection)
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> KafkaLogs:
         return KafkaLogs(self, context, positions)

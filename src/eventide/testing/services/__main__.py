@@ -11,6 +11,7 @@ import threading
 from contextlib import ExitStack
 from importlib import import_module
 from inspect import getmembers, isclass
+from typing import cast
 
 from eventide.testing.services.service import Service, ServiceError, running
 
@@ -23,8 +24,7 @@ def service_of(name: str) -> Service:
         raise ServiceError(f"there is no service {name!r}") from None
     for _, kind in getmembers(module, isclass):
         if kind.__module__ == module.__name__ and kind.__name__.lower() == name:
-            made: Service = kind()
-            return made
+            return cast("Service", kind())
     raise ServiceError(f"{name!r} is no service")
 
 

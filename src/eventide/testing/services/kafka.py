@@ -87,7 +87,7 @@ class Kafka:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        quiet = {"bootstrap.servers": self.address, "log_level": 0}
+        quiet: dict[str, str | int | float | bool] = {"bootstrap.servers": self.address, "log_level": 0}
         try:
             return bool(AdminClient(quiet).list_topics(timeout=1).brokers)
         except KafkaException:
