@@ -16,7 +16,7 @@ from eventide.connectors.kafka.config import explained, library, logger, told
 from eventide.connectors.kafka.encoding import RowEncoder
 from eventide.connectors.kafka.sink import KafkaSink, Sending
 from eventide.errors import SinkError
-from eventide.flow import Opening, Stand
+from eventide.flow import Opening, Stand, SystemClock
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -60,8 +60,7 @@ class KafkaEpochs:
 
     def recover(self, epoch: int, rows: pl.DataFrame, stand: Stand) -> None:
         with self._told():
-            # ends what the run before left open, and shuts it out if it still lives
-            self._producer.init_transactions(self._patience_s)
+            self._take_over()
         if not epoch:
             self._place = self._control.reach()[1]
             return
@@ -79,6 +78,20 @@ class KafkaEpochs:
             self._transaction(epoch, rows.clear())
         elif rows.height and (there is None or there < epoch):
             self._transaction(epoch, rows)
+
+    def _take_over(self) -> None:
+        """End what the run before left open, and shut it out if it still lives."""
+        import confluent_kafka
+
+        until_us = self._sending.now_us() + self._sink.writing.patience_us
+        while True:
+            try:
+                self._producer.init_transactions(self._patience_s)
+            except confluent_kafka.KafkaException as thrown:
+                if not thrown.args[0].retriable() or self._sending.now_us() > until_us:
+                    raise
+            else:
+                return
 
     @property
     def _patience_s(self) -> float:
@@ -218,19 +231,18 @@ class _Control:
         low, high = self.reach()
         found: int | None = None
         place = max(begin, low)
-        until_us = self._sending_us() + self._sink.writing.patience_us + _TRANSACTION_MS * 1_000
+        until_us = self._now_us() + self._sink.writing.patience_us + _TRANSACTION_MS * 1_000
         with self._told():
             reader = self._kafka.Consumer(self._settings)
             try:
                 reader.assign([self._at(place)])
                 while place < high:
-                    for message in reader.consume(1_000, 0.2):
-                        error = message.error()
-                        if error is None and message.key() == self._key:
+                    message = reader.poll(0.2)
+                    if message is not None:
+                        if message.error() is None and message.key() == self._key:
                             found = int(json.loads(message.value())["epoch"])
-                        if error is None or error.code() == self._kafka.KafkaError._PARTITION_EOF:
-                            place = max(place, message.offset() + (error is None))
-                    if self._sending_us() > until_us:
+                        place = max(place, self._behind(message))
+                    if self._now_us() > until_us:
                         raise SinkError(
                             f"{self._sink.name}: cannot tell which epoch was the last: {CONTROL}/{self.partition} has "
                             "a transaction that does not end. Start again when it has"
@@ -239,9 +251,14 @@ class _Control:
                 reader.close()
         return found
 
-    def _sending_us(self) -> int:
-        from eventide.flow import SystemClock
+    def _behind(self, message: Message) -> int:
+        """Up to where a message, or the news of the end, says that everything was read."""
+        offset, error = message.offset() or 0, message.error()
+        if error is None:
+            return offset + 1
+        return offset if error.code() == self._kafka.KafkaError._PARTITION_EOF else 0
 
+    def _now_us(self) -> int:
         return SystemClock().now_us()
 
     def _told(self) -> Any:
