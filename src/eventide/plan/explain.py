@@ -73,8 +73,8 @@ def _front(plan: Plan) -> Iterator[str]:
     else:
         for one in plan.inputs:
             yield f"read        {one.source.name}: {', '.join(one.source.columns)}"
-        if (more := getattr(one.source, "explanation", None)) is not None:
-            yield f"            {more}"
+            if (more := getattr(one.source, "explanation", None)) is not None:
+                yield f"            {more}"
             yield from _steps(one.steps)
         yield from _steps(plan.before)
     if plan.event_time is not None:
