@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from tests.servers.conftest import Topics
 
 import eventide as et
 from eventide.flow import EpochWriter, Opening, Stand
 from eventide.testing.services.kafka import Kafka
-from tests.servers.conftest import Topics
 
 COLUMNS = {"k": pl.String(), "n": pl.Int64()}
 EPOCHS = [
@@ -190,7 +190,7 @@ def test_all_types_come_back_as_they_were(kafka: Kafka, topics: Topics) -> None:
     at = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC)
     frame = pl.DataFrame(
         {
-            "s": ["ü☃\n\"\\", "", None, "x" * 900_000],
+            "s": ['ü☃\n"\\', "", None, "x" * 900_000],
             "i": [2**63 - 1, -(2**63), None, 0],
             "f": [0.1, -1e300, None, 5e-324],
             "b": [True, False, None, True],

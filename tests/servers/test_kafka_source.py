@@ -14,15 +14,16 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions
+from tests.servers.conftest import Topics
 
 import eventide as et
 from eventide.flow import Batch, GappedReader, Position, ReadContext
 from eventide.runners.embedded import Running
+from eventide.semantics.schema import SchemaLike
 from eventide.testing.services.kafka import Kafka
-from tests.servers.conftest import Topics
 
-SCHEMA = {"k": str, "n": int}
-READINGS = {"k": str, "at": et.field(et.Instant, unit="ms"), "n": int}
+SCHEMA: SchemaLike = {"k": str, "n": int}
+READINGS: SchemaLike = {"k": str, "at": et.field(et.Instant, unit="ms"), "n": int}
 
 
 def lines(count: int, key: str = "a", start: int = 0) -> list[str]:
@@ -51,7 +52,9 @@ def windows(stream: et.Stream) -> et.Stream:
     )
 
 
-def batches(stream: et.Stream, positions: Mapping[str, Position], rows_max: int) -> tuple[list[Batch], dict[str, Position]]:
+def batches(
+    stream: et.Stream, positions: Mapping[str, Position], rows_max: int
+) -> tuple[list[Batch], dict[str, Position]]:
     """All batches of a bounded source, and where its readers stood at the end."""
     context = ReadContext()
     logs = stream.plan.inputs[0].source.open(context, positions)
@@ -71,7 +74,7 @@ def test_types_nulls_and_nested_values_come_as_the_schema_says(kafka: Kafka, top
     topic = topics.make()
     at = datetime(2026, 1, 31, 12, tzinfo=UTC)
     topics.send(topic, '{"a":{"b":[1,2.5]},"t":"ü\\n\\"☃","w":7,"on":true,"at":"2026-01-31T12:00:00Z"}', '{"t":null}')
-    schema = {"deep": et.field(float, path="a.b[1]"), "t": str, "w": int, "on": bool, "at": et.Instant}
+    schema: SchemaLike = {"deep": et.field(float, path="a.b[1]"), "t": str, "w": int, "on": bool, "at": et.Instant}
     out = et.read_kafka(topic, servers=kafka.address, schema=schema, bounded=True).run(show=False)
     assert out.results.rows() == [(2.5, 'ü\n"☃', 7, True, at), (None, None, None, None, None)]
 
@@ -88,7 +91,9 @@ def test_rows_arrive_at_the_timestamp_of_their_message(kafka: Kafka, topics: Top
 def test_poison_becomes_dead_letters_with_log_offset_and_text(kafka: Kafka, topics: Topics) -> None:
     topic = topics.make()
     good, deep = '{"k":"a","n":1}', "[" * 100_000
-    topics.send(topic, good, None, "", '{"k":"a","n":"x"}', "nope", b"\xff", '{"k":"a"\n,"n":2}', deep, f"{good}\n{good}")
+    topics.send(
+        topic, good, None, "", '{"k":"a","n":"x"}', "nope", b"\xff", '{"k":"a"\n,"n":2}', deep, f"{good}\n{good}"
+    )
     out = et.read_kafka(topic, servers=kafka.address, schema=SCHEMA, bounded=True).run(show=False)
     assert out.results.rows() == [("a", 1), ("a", 2)]
     told = out.dead_letters.sort("_offset").select("_log", "_offset", "field", pl.col("raw").str.slice(0, 20)).rows()
@@ -147,7 +152,7 @@ def test_key_and_headers_become_columns(kafka: Kafka, topics: Topics) -> None:
 def test_a_bounded_read_is_the_same_as_reading_files(kafka: Kafka, topics: Topics, tmp_path: Path) -> None:
     topic = topics.make(3)
     for number in range(3):
-        values = lines(2_000 + number, "abc"[number]) + ["broken"] + lines(50, "late", -30)
+        values = [*lines(2_000 + number, "abc"[number]), "broken", *lines(50, "late", -30)]
         topics.send(topic, *values, partition=number)
         (tmp_path / str(number)).write_text("\n".join(values) + "\n")
     read = windows(et.read_kafka(topic, servers=kafka.address, schema=READINGS, bounded=True))
@@ -209,14 +214,15 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(kafka: Kafka, topics: Topic
     def job(rows: int) -> et.Outcome:
         read = et.read_kafka(topic, servers=kafka.address, schema=READINGS, bounded=True)
         stream = windows(read).write(et.write_ndjson(tmp_path / "out.ndjson"))
-        return stream.run(show=False, state=tmp_path / "state", rows_max=500, observe=ended_after(rows))
+        out: et.Outcome = stream.run(show=False, state=tmp_path / "state", rows_max=500, observe=ended_after(rows))
+        return out
 
     for rows in (700, 2_600, 10**9):
         out = job(rows)
     assert out.finished
     got = pl.read_ndjson(tmp_path / "out.ndjson")
-    assert got.select("k", "n", "total").sort(pl.all()).equals(
-        expected.results.select("k", "n", "total").sort(pl.all())
+    assert (
+        got.select("k", "n", "total").sort(pl.all()).equals(expected.results.select("k", "n", "total").sort(pl.all()))
     )
     assert out.accounting.total == expected.accounting.total
 
@@ -349,9 +355,7 @@ def test_what_is_wrong_with_a_source_is_told_with_its_remedy(
         stream.run(show=False)
 
 
-def test_secrets_come_from_the_environment_and_are_shown_nowhere(
-    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_come_from_the_environment_and_are_shown_nowhere(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="'sasl.password' is a secret and must not stand in a plan") as refused:
         et.read_kafka("t", servers="h:1", schema=SCHEMA, settings={"sasl.password": "hunter2"})
     assert "hunter2" not in str(refused.value)

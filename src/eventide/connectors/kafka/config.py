@@ -63,7 +63,7 @@ class Connection:
         """The settings of a client: first our usual ones, then the user's, then those that must be."""
         if self.missing:
             raise fault(
-                f"Kafka at {self.servers}: the environment variable {self.missing[0]} is not set, and settings= names it"
+                f"Kafka at {self.servers}: settings= names the environment variable {self.missing[0]}, which is not set"
             )
         given = {
             name: os.environ[variable] if (variable := _variable(value)) else value for name, value in self.settings
@@ -137,7 +137,7 @@ def explained(error: KafkaError, remedy: str = "") -> str:
         confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED: "Give this user the right to it",
         confluent_kafka.KafkaError.GROUP_AUTHORIZATION_FAILED: "Give this user the right to the group",
         confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Give this user the right to transactions",
-        confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE: 'Raise settings={"message.max.bytes": ...} and the limit of the topic',
+        confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE: 'Raise settings={"message.max.bytes": ...} and the topic limit',
         confluent_kafka.KafkaError._FENCED: "Another run with the same state writes: stop one of them",
     }
     return ". ".join(part for part in (text, kinds.get(code, remedy)) if part)

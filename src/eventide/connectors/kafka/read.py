@@ -59,7 +59,8 @@ def read_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     Raises `SourceError` when the run begins and no broker answers, the topic is not there, or messages were deleted
     before they were read.
 
-    >>> read_kafka("readings", servers="localhost:9092", schema={"sensor": str, "dose": float}).plan.inputs[0].source.name
+    >>> stream = read_kafka("readings", servers="localhost:9092", schema={"sensor": str, "dose": float})
+    >>> stream.plan.inputs[0].source.name
     'readings'
     """
     rules = as_schema({"value": str} if schema is None and format == "raw" else _given(schema))

@@ -1,6 +1,6 @@
 """Apache Kafka, one node in KRaft mode, from Maven. It needs Java 17.
 
-Law: started again on its folder it has all that it had confirmed, whatever stopped it.
+Law: started again on its folder it has all that it had confirmed, whatever stopped it; messages of any age stay.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=200
 auto.create.topics.enable=false
-log.retention.check.interval.ms=1000
-log.cleaner.backoff.ms=500
+log.retention.ms=-1
 message.max.bytes=134217728
 replica.fetch.max.bytes=134217728
 """
