@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types arrows unit bench notebooks crash simulate pins clean
+.PHONY: help demo test lint types arrows unit bench notebooks crash simulate services pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
@@ -13,6 +13,7 @@ help:
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make crash   kill a run at every system call that changes a file, and compare (needs strace)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
+	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=kafka)"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
 	@echo "make clean   remove the environment and all output"
 
@@ -53,9 +54,13 @@ SEEDS ?= 0:2000
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.simulate --seeds $(SEEDS)
 
+SERVICES ?= kafka nats postgres
+services: $(READY)
+	$(BIN)/python -m eventide.testing.services $(SERVICES)
+
 pins: $(READY)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra duckdb --extra nats --extra notify --extra pictures --extra postgres --extra river --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra duckdb --extra kafka --extra nats --extra notify --extra pictures --extra postgres --extra river --extra testing --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

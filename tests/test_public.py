@@ -18,7 +18,7 @@ def test_every_public_name_is_documented() -> None:
 
 
 def test_import_brings_neither_numpy_nor_pyarrow_nor_slow_libraries() -> None:
-    heavy = ("numpy", "pyarrow", "duckdb", "matplotlib", "sqlglot", "typer", "rich", "hypothesis")
+    heavy = ("confluent_kafka", "numpy", "pyarrow", "duckdb", "matplotlib", "sqlglot", "typer", "rich", "hypothesis")
     code = f"import sys, eventide; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

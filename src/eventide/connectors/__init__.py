@@ -4,6 +4,7 @@ Law: a connector carries rows and judges nothing; what it cannot read becomes a 
 """
 
 from eventide.connectors.files.sinks import write_csv, write_ndjson, write_parquet
+from eventide.connectors.kafka.read import read_kafka, write_kafka
 from eventide.connectors.memory.call import call
 from eventide.connectors.memory.rows import Feed
 from eventide.connectors.nats.sink import write_nats
@@ -27,6 +28,7 @@ __all__ = [
     "notify",
     "read_csv",
     "read_duckdb",
+    "read_kafka",
     "read_nats",
     "read_ndjson",
     "read_parquet",
@@ -34,6 +36,7 @@ __all__ = [
     "replay",
     "write_csv",
     "write_duckdb",
+    "write_kafka",
     "write_nats",
     "write_ndjson",
     "write_parquet",

@@ -16,6 +16,9 @@ from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.kafka.codec import topic_from, topic_to, topics_from, topics_to
+from eventide.connectors.kafka.sink import KafkaSink
+from eventide.connectors.kafka.source import KafkaTopics
 from eventide.connectors.nats.config import Server as NatsServer
 from eventide.connectors.nats.sink import NatsSubject
 from eventide.connectors.nats.source import NatsStream
@@ -62,14 +65,10 @@ def source_to(source: Source) -> Tree:
             return tree | {key: value for key, value in given.items() if value is not None}
         case NatsStream():
             return _nats_to(source)
-        case PostgresRows(table=str(table)):
-            tree = {"kind": "postgres", **source.server.as_tree(), "table": table, "name": source.name}
-            tree |= {"order_by": list(source.order_by), "schema": _schema_to(source.schema)}
-            return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+        case KafkaTopics():
+            return topics_to(source) | {"schema": _schema_to(source.schema)}
         case PostgresRows():
-            raise PlanError.of(
-                f"source {source.name}", "a query lives in Python only", "Make a view of it and read that as a table"
-            )
+            return _postgres_to(source)
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -96,6 +95,16 @@ def _nats_from(tree: Mapping[str, Any], schema: Schema) -> NatsStream:
     return NatsStream(server, tree["stream"], schema, *rest)
 
 
+def _postgres_to(source: PostgresRows) -> Tree:
+    if source.table is None:
+        raise PlanError.of(
+            f"source {source.name}", "a query lives in Python only", "Make a view of it and read that as a table"
+        )
+    tree = {"kind": "postgres", **source.server.as_tree(), "table": source.table, "name": source.name}
+    tree |= {"order_by": list(source.order_by), "schema": _schema_to(source.schema)}
+    return tree | ({} if source.arrival is None else {"arrival": source.arrival})
+
+
 def _file(kind: str, source: TextFiles | ParquetFiles) -> Tree:
     tree: Tree = {"kind": kind, "path": source.path, "name": source.name, "schema": _schema_to(source.schema)}
     return tree | ({} if source.arrival is None else {"arrival": source.arrival})
@@ -111,6 +120,8 @@ def source_from(tree: Mapping[str, Any]) -> Source:
 
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
+    if kind == "kafka":
+        return topics_from(tree, schema)
     if kind == "nats":
         return _nats_from(tree, schema)
     if kind == "postgres":
@@ -127,7 +138,8 @@ def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
         case "duckdb":
             return DuckDbRows(path, schema, tree.get("table"), tree.get("query"), arrival, name)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, duckdb, nats or postgres")
+            known = "csv, ndjson, parquet, duckdb, kafka, nats or postgres"
+            raise ValueError(f"source kind {kind!r} is unknown: write {known}")
 
 
 def _order_to(order: Order) -> Any:
@@ -181,6 +193,8 @@ def sink_to(sink: Sink) -> Tree:
             return {"kind": sink.format, "path": sink.path}
         case DuckDb():
             return {"kind": "duckdb", "path": sink.path, "table": sink.table}
+        case KafkaSink():
+            return topic_to(sink)
         case Screen():
             return {"kind": "console"}
         case NotifySink():
@@ -203,6 +217,8 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
             return FileSink(path, form)
         case {"kind": "duckdb", "path": str(path), "table": str(table)}:
             return DuckDb(path, table)
+        case {"kind": "kafka", "topic": str()}:
+            return topic_from(tree)
         case {"kind": "console"}:
             return Screen()
         case {"kind": "notify"}:

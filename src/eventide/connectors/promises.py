@@ -67,6 +67,22 @@ PROMISES: tuple[Promise, ...] = (
         "DuckDB 2.0 or later; no other process holds the file",
     ),
     Promise(
+        "Kafka topic",
+        "source",
+        "exactly once",
+        "a position is a partition's next offset, kept in the state folder; nothing is committed to a group",
+        "the topic keeps messages until they are read; with compaction, what was overwritten meanwhile is not seen",
+    ),
+    Promise(
+        "Kafka topic",
+        "sink",
+        "exactly once",
+        "an epoch is a transaction, which also holds the epoch's number (topic `eventide-epochs`); without a state "
+        "folder at least once",
+        "consumers with isolation.level=read_committed; the right to transactions and to the topic `eventide-epochs`; "
+        "if the newest checkpoint is damaged, what came behind the one before is sent again",
+    ),
+    Promise(
         "NATS JetStream stream",
         "source",
         "exactly once",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
-from eventide.flow import LogReader, LogSet, Position, ReadContext
+from eventide.flow import Batch, GappedReader, LogReader, LogSet, Position, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
 
@@ -137,7 +137,7 @@ class Loop:
         if not rows:
             return False
         places = self._places() if lane.idle and self.marks is not None else {}
-        batch = lane.reader.read(rows)
+        batch = self._batch(lane, rows)
         if batch is None:
             if lane.reader.finished:
                 lane.done, lane.floor = True, None
@@ -153,6 +153,14 @@ class Loop:
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
+
+    def _batch(self, lane: _Lane, rows: int) -> Batch | None:
+        """The next rows; in a log with gaps none beyond the next of an earlier run's marks."""
+        if self.marks is not None and self.marks.pending and isinstance(lane.reader, GappedReader):
+            place = self.marks.pending[0].places.get(self._name(lane), {}).get(lane.reader.log)
+            if place is not None:
+                return lane.reader.read_before(place, rows)
+        return lane.reader.read(rows)
 
     def _room(self, lane: _Lane, rows: int) -> int:
         """How many rows may be read while an earlier run's marks are repeated."""

@@ -16,6 +16,7 @@ from eventide.plan import Plan
 from eventide.semantics.eventtime import EventTime, Perfect
 
 _ROWS = 524_288
+_WAIT_US = 50_000
 
 
 def preview(
@@ -36,9 +37,12 @@ def preview(
                 continue
             times[reader.log] = []
             while not reader.finished:
+                context.wake.clear()
                 batch: Batch | None = reader.read(_ROWS)
                 if batch is not None:
                     times[reader.log].append(pipeline.times_of(batch, number))
+                elif not reader.finished:
+                    context.clock.wait(context.wake, _WAIT_US)
         logs.close()
     assert pipeline.clocks is not None
     for log, parts in times.items():

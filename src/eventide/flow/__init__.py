@@ -20,7 +20,7 @@ from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.delivery import Promise
 from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
-from eventide.flow.source import Fingerprinted, LogReader, LogSet, Position, ReadContext, Source
+from eventide.flow.source import Fingerprinted, GappedReader, LogReader, LogSet, Position, ReadContext, Source
 
 __all__ = [
     "ARRIVAL",
@@ -36,6 +36,7 @@ __all__ = [
     "EpochSink",
     "EpochWriter",
     "Fingerprinted",
+    "GappedReader",
     "Head",
     "LogReader",
     "LogSet",

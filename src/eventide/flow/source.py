@@ -51,6 +51,14 @@ class LogReader(Protocol):
         """Release what is held."""
 
 
+@runtime_checkable
+class GappedReader(LogReader, Protocol):
+    """A reader of a log that leaves offsets out, as Kafka's do where it was compacted."""
+
+    def read_before(self, offset: int, rows_max: int) -> Batch | None:
+        """As `read`, with smaller offsets only; where none is left in front of `offset`, that becomes the position."""
+
+
 class LogSet(Protocol):
     """An opened source: its readers so far. `discover` may add logs later (a followed directory, new partitions)."""
 

@@ -87,6 +87,7 @@ def _inputs(plan: Plan) -> tuple[Columns, list[Problem]]:
     schemas: list[Columns] = []
     for one in plan.inputs:
         columns = {name: type_name(dtype) for name, dtype in one.source.columns.items()}
+        problems += _own(f"source {one.source.name}", one.source)
         columns, found = _steps(f"source {one.source.name}", one.steps, columns)
         problems += found
         schemas.append(columns)
@@ -264,8 +265,15 @@ def _outputs(plan: Plan, columns: Columns) -> Iterator[Problem]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("output", f"two outputs are named {name!r}", "Give each its own name")
     for write in plan.writes:
+        yield from _own(f"sink {write.sink.name}", write.sink)
         if write.output not in plan.outputs:
             yield Problem("write", f"there is no output {write.output!r}", f"Outputs are {', '.join(plan.outputs)}")
+
+
+def _own(where: str, connector: object) -> Iterator[Problem]:
+    """What a connector itself knows to be wrong with it before a run."""
+    for what, remedy in getattr(connector, "problems", ()):
+        yield Problem(where, what, remedy)
 
 
 def _column(where: str, name: str, columns: Mapping[str, str], kind: str | None) -> Iterator[Problem]:

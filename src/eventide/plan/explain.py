@@ -61,7 +61,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     for branch in plan.branches:
         yield f"output      {branch.name}: {'; '.join(line.strip() for line in _steps(branch.steps)) or 'all results'}"
     for write in plan.writes:
-        yield f"write       {write.output} to {write.sink.name}"
+        yield f"write       {write.output} to {getattr(write.sink, 'explanation', write.sink.name)}"
     kept = [name for name in plan.outputs if name not in {write.output for write in plan.writes}]
     yield f"keep        {', '.join(kept)}: as frames of the outcome" if kept else "keep        nothing in memory"
 
@@ -73,6 +73,8 @@ def _front(plan: Plan) -> Iterator[str]:
     else:
         for one in plan.inputs:
             yield f"read        {one.source.name}: {', '.join(one.source.columns)}"
+            if (more := getattr(one.source, "explanation", None)) is not None:
+                yield f"            {more}"
             yield from _steps(one.steps)
         yield from _steps(plan.before)
     if plan.event_time is not None:

@@ -1,0 +1,99 @@
+"""Topics of Kafka as plain values and back, for plans as text.
+
+Law: secrets are in the text by the name of their environment variable only; what is as usual is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventide.connectors.formats.messages import MessageParser
+from eventide.connectors.formats.text import RECORD_MAX_BYTES
+from eventide.connectors.kafka.config import Connection, connection
+from eventide.connectors.kafka.sink import KafkaSink, Writing
+from eventide.connectors.kafka.source import KafkaTopics, Reading, Start
+from eventide.instants import duration_text, positive_us
+from eventide.semantics.schema import Schema
+
+Tree = dict[str, Any]
+_USUAL = Reading()
+_USUAL_WRITING = Writing()
+
+
+def topics_to(source: KafkaTopics) -> Tree:
+    """Everything of a source but its schema."""
+    reading, parser = source.reading, source.parser
+    tree: Tree = {"kind": "kafka", "topics": list(source.topics), "name": source.name, "format": parser.format}
+    tree |= _connection_to(source.connection) | {"start": str(reading.start)}
+    given = {
+        "bounded": reading.bounded,
+        "arrival": parser.arrival,
+        "group": reading.group,
+        "key": reading.key,
+        "headers": reading.headers,
+        "header": list(parser.header),
+    }
+    tree |= {name: value for name, value in given.items() if value}
+    if reading.isolation != _USUAL.isolation:
+        tree["isolation"] = reading.isolation
+    if reading.discover_every_us != _USUAL.discover_every_us:
+        tree["discover_every"] = duration_text(reading.discover_every_us)
+    if reading.patience_us != _USUAL.patience_us:
+        tree["patience"] = duration_text(reading.patience_us)
+    if parser.record_max_bytes != RECORD_MAX_BYTES:
+        tree["record_max_bytes"] = parser.record_max_bytes
+    return tree
+
+
+def topics_from(tree: Mapping[str, Any], schema: Schema) -> KafkaTopics:
+    """A source of plain values."""
+    reading = Reading(
+        Start.of(tree.get("start", "earliest")),
+        bool(tree.get("bounded")),
+        tree.get("group"),
+        tree.get("isolation", _USUAL.isolation),
+        tree.get("key"),
+        tree.get("headers"),
+        _duration(tree, "discover_every", _USUAL.discover_every_us),
+        _duration(tree, "patience", _USUAL.patience_us),
+    )
+    record_max_bytes = int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
+    header = tuple(tree.get("header", ()))
+    form = tree.get("format", "json")
+    parser = MessageParser(schema, form, tree.get("arrival"), record_max_bytes, header, reading.extra)
+    return KafkaTopics(tuple(tree["topics"]), _connection_from(tree), parser, reading, tree.get("name", ""))
+
+
+def topic_to(sink: KafkaSink) -> Tree:
+    """A sink as plain values."""
+    tree: Tree = {"kind": "kafka", "topic": sink.topic} | _connection_to(sink.connection)
+    if sink.writing.key:
+        tree["key"] = list(sink.writing.key)
+    if sink.writing.retractions != _USUAL_WRITING.retractions:
+        tree["retractions"] = sink.writing.retractions
+    if sink.writing.patience_us != _USUAL_WRITING.patience_us:
+        tree["patience"] = duration_text(sink.writing.patience_us)
+    return tree
+
+
+def topic_from(tree: Mapping[str, Any]) -> KafkaSink:
+    """A sink of plain values."""
+    writing = Writing(
+        tuple(tree.get("key", ())),
+        tree.get("retractions", _USUAL_WRITING.retractions),
+        _duration(tree, "patience", _USUAL_WRITING.patience_us),
+    )
+    return KafkaSink(str(tree["topic"]), _connection_from(tree), writing)
+
+
+def _connection_to(reached: Connection) -> Tree:
+    return {"servers": reached.servers} | ({"settings": dict(reached.settings)} if reached.settings else {})
+
+
+def _connection_from(tree: Mapping[str, Any]) -> Connection:
+    return connection(str(tree["servers"]), tree.get("settings"))
+
+
+def _duration(tree: Mapping[str, Any], name: str, usual_us: int) -> int:
+    return positive_us(tree[name], name) if name in tree else usual_us

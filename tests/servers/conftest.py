@@ -1,0 +1,82 @@
+"""Real servers for the tests, started once a session on loopback."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from eventide.testing.services import running
+from eventide.testing.services.kafka import Kafka
+
+Sent = tuple[bytes | str | None, int]
+
+
+@dataclass
+class Topics:
+    """Makes topics of a broker and fills them."""
+
+    address: str
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+
+    def make(self, partitions: int = 1, **config: str) -> str:
+        """A new topic."""
+        name = f"topic-{next(self.names)}"
+        new = NewTopic(name, partitions, 1, config={key.replace("_", "."): value for key, value in config.items()})
+        self.admin.create_topics([new])[name].result()
+        return name
+
+    def send(self, topic: str, *values: bytes | str | None, partition: int = 0, at_ms: int = 1_000) -> None:
+        """Send values, in order, with timestamps 1 ms apart."""
+        producer = Producer({"bootstrap.servers": self.address, "linger.ms": 0, "log_level": 0})
+        for number, value in enumerate(values):
+            producer.produce(topic, value, partition=partition, timestamp=at_ms + number)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def transaction(self, topic: str, *values: str, commit: bool = True) -> None:
+        """Send values in a transaction that is committed or not."""
+        settings = {"bootstrap.servers": self.address, "transactional.id": f"{topic}-writer", "log_level": 0}
+        producer = Producer(settings)
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        producer.flush(30)
+        (producer.commit_transaction if commit else producer.abort_transaction)(30)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """A broker that all tests share."""
+    with running(Kafka()) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def topics(kafka: Kafka) -> Topics:
+    """Topics of the shared broker."""
+    return Topics(kafka.address)
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Callable[[], Kafka]]:
+    """Starts a broker that the test may stop."""
+    started: list[Kafka] = []
+
+    def start() -> Kafka:
+        started.append(Kafka())
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
