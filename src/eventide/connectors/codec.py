@@ -100,7 +100,7 @@ def _postgres_to(source: PostgresRows) -> Tree:
         raise PlanError.of(
             f"source {source.name}", "a query lives in Python only", "Make a view of it and read that as a table"
         )
-    tree = {"kind": "postgres", **source.server.as_tree(), "table": source.table, "name": source.name}
+    tree: Tree = {"kind": "postgres", **source.server.as_tree(), "table": source.table, "name": source.name}
     tree |= {"order_by": list(source.order_by), "schema": _schema_to(source.schema)}
     return tree | ({} if source.arrival is None else {"arrival": source.arrival})
 
