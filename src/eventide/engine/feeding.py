@@ -19,7 +19,7 @@ from eventide.engine.steps.windows import WindowStep
 def narrow(windows: WindowStep, keys: KeyTable, rows: pl.DataFrame, log: pl.Expr) -> pl.DataFrame:
     """What windows need of rows that have their times, watermarks and places."""
     named = solid(rows).select(TIME, BEFORE, PLACE, ROW_OFFSET, *windows.inputs, log.alias(LOG_NAME))
-    return named.with_columns(keys.encode(rows).alias(CODE))
+    return named.hstack([keys.encode(rows).alias(CODE)])
 
 
 def feed_ordered(windows: WindowStep, keys: KeyTable, released: Released) -> list[pl.DataFrame]:

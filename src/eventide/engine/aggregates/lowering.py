@@ -119,6 +119,8 @@ class Aggregates:
     def _results(self, merged: pl.DataFrame) -> pl.DataFrame:
         plain = [(name, output) for name, output in self.outputs if not isinstance(output, OwnOutput)]
         made = merged.select(output(merged).alias(name) for name, output in plain)
+        if len(plain) == len(self.outputs):
+            return made
         own = [output.series(merged).alias(name) for name, output in self.outputs if isinstance(output, OwnOutput)]
         return pl.DataFrame([*made.get_columns(), *own]).select(name for name, _ in self.outputs)
 

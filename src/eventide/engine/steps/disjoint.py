@@ -65,7 +65,8 @@ class DisjointWindows:
             due = joined(self._slicer.state, old, old.clear() if due is None else due)
         if due is None or not due.height:
             return None
-        return due.rename({SLICE: WINDOW}).with_columns(pl.lit(0, dtype=pl.Int64).alias("place"))
+        columns = [column.alias(WINDOW) if column.name == SLICE else column for column in due.get_columns()]
+        return pl.DataFrame([*columns, pl.Series("place", [0], dtype=pl.Int64).new_from_index(0, due.height)])
 
     def _due_by_key(self, fresh: pl.DataFrame | None, progress: Progress) -> pl.DataFrame | None:
         if fresh is not None:

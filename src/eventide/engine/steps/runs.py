@@ -36,7 +36,7 @@ class Runs:
         self.shape = partial.clear() if self.shape is None else self.shape
         if not partial.height:
             return
-        new = partial.sort(self.by[0])
+        new = partial.sort(self.by[0]) if partial.height > 1 else partial
         while self.frames and self.frames[-1].height < 2 * new.height:
             new = self._together(self.frames.pop(), new)
         self.frames.append(new)

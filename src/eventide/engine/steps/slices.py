@@ -53,7 +53,8 @@ class Slicer:
         number = grouped.get_column(_GROUP).cast(pl.Int64)
         slices = number // self.keys.size
         codes = number - slices * self.keys.size
-        return pl.DataFrame([(slices + low).alias(SLICE), codes.alias(CODE), *grouped.drop(_GROUP).get_columns()])
+        states = [column for column in grouped.get_columns() if column.name != _GROUP]
+        return pl.DataFrame([(slices + low).alias(SLICE), codes.alias(CODE), *states])
 
     def late(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Late rows as places with the bounds of their last window."""
