@@ -173,3 +173,17 @@ def test_simulate_writes_every_network(tmp_path: Path) -> None:
         done = eventide("simulate", str(path), "--network", network, "--devices", "3", "--duration", "30m")
         assert done.returncode == 0
         assert pl.read_csv(path, infer_schema=False)[column].drop_nulls().n_unique() >= 3
+
+
+def test_what_a_user_mistypes_is_told_in_a_line_without_a_trace(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text("import eventide as et\net.tumbling('five minutes')\n")
+    done = eventide("run", str(job))
+    assert done.returncode == 2
+    assert f"{job}, line 2: ValueError: size='five minutes' is not a duration" in done.stderr
+    at = eventide("explain", "window", "examples/doses.py", "--key", "a", "--at", "yesterday")
+    often = eventide("run", "examples/doses.py", "--checkpoint-every", "now and then")
+    assert (at.returncode, often.returncode) == (2, 2)
+    assert "--at" in at.stderr
+    assert "--checkpoint-every" in often.stderr
+    assert "Traceback" not in done.stderr + at.stderr + often.stderr

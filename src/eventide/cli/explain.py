@@ -14,12 +14,13 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from eventide.cli.pipeline import Pipeline, load
+from eventide.cli.pipeline import Pipeline, given, load
 from eventide.cli.run import run_until_stopped
 from eventide.engine.epochs import StateFolder, read_checkpoint
 from eventide.engine.explanation import Moment
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import CheckpointError
+from eventide.instants import instant_us
 from eventide.plan import Stream
 from eventide.runners import Inspection, inspect
 
@@ -71,6 +72,8 @@ def window(
 
     Ctrl-C stops a run that does not end by itself; the answer is that of the moment.
     """
+    with given("--at"):
+        instant_us(at, "at")
     asked = _inspection(load(pipeline), snapshot)
     typer.echo(str(asked.explain(key=_key(asked.moment, key or []), at=at)))
 

@@ -6,12 +6,15 @@ Law: only a `.py` file, which the user names on the own command line, is ever ru
 from __future__ import annotations
 
 import runpy
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from eventide.errors import PlanError
+from eventide.errors import EventideError, PlanError
 from eventide.plan import Stream
 
 Pipeline = Annotated[
@@ -20,6 +23,15 @@ Pipeline = Annotated[
         help="A .py file that makes a stream named `pipeline`, or a plan as .yaml or .json.", show_default=False
     ),
 ]
+
+
+@contextmanager
+def given(option: str) -> Iterator[None]:
+    """Words that an option cannot mean are wrong usage, said with the option's name."""
+    try:
+        yield
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault), param_hint=option) from None
 
 
 def load(path: Path) -> Stream:
@@ -38,7 +50,14 @@ def load(path: Path) -> Stream:
 
 
 def _from_python(path: Path) -> Stream:
-    made = runpy.run_path(str(path), run_name="eventide_pipeline")
+    try:
+        made = runpy.run_path(str(path), run_name="eventide_pipeline")
+    except EventideError:
+        raise
+    except Exception as fault:
+        lines = [frame.lineno for frame in traceback.extract_tb(fault.__traceback__) if frame.filename == str(path)]
+        where = f"{path}, line {lines[-1]}" if lines else str(path)
+        raise PlanError.of("pipeline", f"{where}: {type(fault).__name__}: {fault}", "Mend the file there") from fault
     streams = {name: value for name, value in made.items() if isinstance(value, Stream) and not name.startswith("_")}
     if "pipeline" in streams:
         return streams["pipeline"]

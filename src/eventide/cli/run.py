@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from eventide.cli.pipeline import Pipeline, load
+from eventide.cli.pipeline import Pipeline, given, load
 from eventide.cli.progress import clear, progress
-from eventide.instants import instant_text
+from eventide.instants import instant_text, positive_us
 from eventide.plan import Plan
 from eventide.runners import Outcome
 from eventide.runners import run as run_plan
@@ -41,6 +41,8 @@ def run(
     """
     if start_from is not None and state is None:
         raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
+    with given("--checkpoint-every"):
+        positive_us(checkpoint_every, "checkpoint_every")
     stream = load(pipeline)
     keeping = {"state": state, "checkpoint_every": checkpoint_every, "start_from": start_from}
     outcome = run_until_stopped(stream.plan, show=not quiet, workers=workers, keeping=keeping)
