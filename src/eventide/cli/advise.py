@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eventide.cli.pipeline import duration as duration_option
 from eventide.cli.pipeline import load
 from eventide.plan import Stream
 
@@ -30,14 +31,25 @@ def advise(  # noqa: PLR0913, PLR0917 - options of a command
     time_format: Annotated[
         str | None, typer.Option(help="Of a file: how times read, such as '%d.%m.%Y %H:%M'.")
     ] = None,
-    max_age: Annotated[str | None, typer.Option(help="Of a file: refuse events older than this at arrival.")] = None,
-    window: Annotated[str | None, typer.Option(help="Tumbling windows of this size, whose ends decide.")] = None,
+    max_age: Annotated[
+        str | None, typer.Option(callback=duration_option, help="Of a file: refuse events older than this at arrival.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(callback=duration_option, help="Tumbling windows of this size, whose ends decide.")
+    ] = None,
     late_rate: Annotated[float, typer.Option(help="The share of events that may be late.")] = 0.01,
-    cap: Annotated[str | None, typer.Option(help="How far a silent device holds its windows back at most.")] = None,
+    cap: Annotated[
+        str | None,
+        typer.Option(callback=duration_option, help="How far a silent device holds its windows back at most."),
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Write completeness against delay to this .png file.")] = None,
-    if_bound: Annotated[str | None, typer.Option(help="What if: this bound instead.")] = None,
-    if_window: Annotated[str | None, typer.Option(help="What if: tumbling windows of this size instead.")] = None,
-    if_lateness: Annotated[str | None, typer.Option(help="What if: this allowed lateness instead.")] = None,
+    if_bound: Annotated[str | None, typer.Option(callback=duration_option, help="What if: this bound instead.")] = None,
+    if_window: Annotated[
+        str | None, typer.Option(callback=duration_option, help="What if: tumbling windows of this size instead.")
+    ] = None,
+    if_lateness: Annotated[
+        str | None, typer.Option(callback=duration_option, help="What if: this allowed lateness instead.")
+    ] = None,
 ) -> None:
     """Say which bound to choose, what it costs, who costs most, and what other settings would have changed."""
     from eventide import advice

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from eventide.cli.pipeline import duration as duration_option
 from eventide.cli.run import STOPPED, run_until_stopped
 from eventide.radiation import Settings, doses, safecast, simulated
 
@@ -20,8 +21,12 @@ def demo(
         Path | None, typer.Option(help="A Safecast CSV file; without it the network is simulated.")
     ] = None,
     output: Annotated[Path, typer.Option(help="The folder for results and report.")] = Path("out/demo"),
-    bound: Annotated[str, typer.Option(help="How far a reading may run behind its device's newest one.")] = "5m",
-    lateness: Annotated[str, typer.Option(help="For how long a window takes corrections.")] = "1h",
+    bound: Annotated[
+        str, typer.Option(callback=duration_option, help="How far a reading may run behind its device's newest one.")
+    ] = "5m",
+    lateness: Annotated[
+        str, typer.Option(callback=duration_option, help="For how long a window takes corrections.")
+    ] = "1h",
     threshold: Annotated[float, typer.Option(help="Alert above this many counts a minute.")] = 100.0,
     seed: Annotated[int, typer.Option(help="The seed of the simulated network.")] = 7,
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from eventide.errors import EventideError, PlanError
+from eventide.instants import microseconds
 from eventide.plan import Stream
 
 Pipeline = Annotated[
@@ -32,6 +33,16 @@ def given(option: str) -> Iterator[None]:
         yield
     except ValueError as fault:
         raise typer.BadParameter(str(fault), param_hint=option) from None
+
+
+def duration(text: str | None) -> str | None:
+    """For an option that takes a duration: text that is none is wrong usage."""
+    if text is not None:
+        try:
+            microseconds(text)
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault)) from None
+    return text
 
 
 def load(path: Path) -> Stream:

@@ -14,9 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from eventide.cli.pipeline import Pipeline, given, load
+from eventide.cli.pipeline import Pipeline, load
+from eventide.cli.pipeline import duration as duration_option
 from eventide.cli.progress import clear, progress
-from eventide.instants import instant_text, positive_us
+from eventide.instants import instant_text
 from eventide.plan import Plan
 from eventide.runners import Outcome
 from eventide.runners import run as run_plan
@@ -31,7 +32,9 @@ def run(
     state: Annotated[
         Path | None, typer.Option(help="A folder for checkpoints: the run goes on where the last one stopped.")
     ] = None,
-    checkpoint_every: Annotated[str, typer.Option(help="How often to write a checkpoint.")] = "10s",
+    checkpoint_every: Annotated[
+        str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")
+    ] = "10s",
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Begin at this savepoint, with an empty state folder.")
     ] = None,
@@ -41,8 +44,6 @@ def run(
     """
     if start_from is not None and state is None:
         raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
-    with given("--checkpoint-every"):
-        positive_us(checkpoint_every, "checkpoint_every")
     stream = load(pipeline)
     keeping = {"state": state, "checkpoint_every": checkpoint_every, "start_from": start_from}
     outcome = run_until_stopped(stream.plan, show=not quiet, workers=workers, keeping=keeping)
