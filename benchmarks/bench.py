@@ -191,7 +191,7 @@ def monitor(scale: int) -> None:
                 see(*seen)
                 spent += time.perf_counter() - began
 
-            door.monitor.see = timed  # type: ignore[method-assign]
+            door.monitor.see = timed  # type: ignore[method-assign] # timed from outside
             return lambda: None
 
         began, used = time.perf_counter(), time.process_time()
@@ -232,7 +232,7 @@ def checkpoints(events: int) -> None:
         decide(self, *given, **named)
         spent.append(time.perf_counter() - began)
 
-    decide, Durable.decide = Durable.decide, timed  # type: ignore[method-assign]
+    decide, Durable.decide = Durable.decide, timed  # type: ignore[method-assign] # timed from outside
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w1.parquet"
         works.readings(events).write_parquet(path)
@@ -246,7 +246,7 @@ def checkpoints(events: int) -> None:
             durable = rate(lambda: job.run(show=False, state=kept, checkpoint_every="1s"), events)  # noqa: B023 - at once
             epochs = StateFolder(kept).epochs()[-1]
             pairs.append((plain, durable, epochs, sum(spent) / (events / durable / 1e6 - sum(spent))))
-    Durable.decide = decide  # type: ignore[method-assign]
+    Durable.decide = decide  # type: ignore[method-assign] # as it was
     plain, durable, epochs, share = (statistics.median(side) for side in zip(*pairs[1:], strict=True))
     cost = statistics.median(one / two - 1 for one, two, *_ in pairs[1:])
     print(

@@ -111,7 +111,7 @@ def stream_of_file(  # noqa: PLR0913 - what a person may say about a file
         raise ValueError(f"order={way!r} is not a choice: use {', '.join(places)}")
     arrived = None if found[1] is None else column_of(found[1])
     settings = {"schema": fields, "arrival": arrived, "order": places[way]}
-    read = read_ndjson(path, **settings) if separator == "" else read_csv(path, separator=separator, **settings)  # type: ignore[arg-type]
+    read = read_ndjson(path, **settings) if separator == "" else read_csv(path, separator=separator, **settings)  # type: ignore[arg-type] # settings by name
     return _timed(read, column_of(found[0]), max_age, arrived is not None), guess
 
 
@@ -137,7 +137,7 @@ def _of_parquet(
         raise PlanError.of("advise", f"{path} has no column of instants", f"Columns are {', '.join(schema)}")
     who = key or _named(others, _KEYS)
     way = order or ("arrival" if late else "as_is")
-    read = read_parquet(path, arrival=late, order=by_arrival() if way == "arrival" else way)  # type: ignore[arg-type]
+    read = read_parquet(path, arrival=late, order=by_arrival() if way == "arrival" else way)  # type: ignore[arg-type] # one of the words
     return _timed(read, when, max_age, late is not None), Guess(when, late, who, way)
 
 

@@ -36,7 +36,7 @@ _SnapshotFolder = Annotated[
 class PlanFirst(TyperGroup):
     """`eventide explain PIPELINE` is short for `eventide explain plan PIPELINE`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's group has its own types
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["plan", *args]
         return super().parse_args(ctx, args)

@@ -233,7 +233,7 @@ def check_compression(compression: Compression) -> None:
 def _method(path: str, compression: Compression) -> Callable[[], _Inflate] | None:
     kind = compression
     if kind == "by_name":
-        kind = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(Path(path).suffix, "none")  # type: ignore[assignment]
+        kind = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(Path(path).suffix, "none")  # type: ignore[assignment] # one of the words
     if kind == "gzip":
         return lambda: zlib.decompressobj(wbits=31)
     if kind == "zstd":

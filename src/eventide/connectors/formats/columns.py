@@ -88,7 +88,7 @@ def _split(raw: pl.DataFrame, rows: pl.DataFrame, reasons: list[pl.Series]) -> t
     bad = judged.get_column("reason").is_not_null()
     text = rows_as_text(raw.filter(bad)).to_frame()
     refused = pl.concat([rows.select(OFFSET, ARRIVAL).filter(bad), judged.filter(bad), text], how="horizontal")
-    return rows.filter(~bad), refused.select(list(REFUSED_SCHEMA)).cast(REFUSED_SCHEMA)  # type: ignore[arg-type]
+    return rows.filter(~bad), refused.select(list(REFUSED_SCHEMA)).cast(REFUSED_SCHEMA)  # type: ignore[arg-type] # names to types
 
 
 def _others(raw: pl.DataFrame, schema: Schema) -> pl.Series:
