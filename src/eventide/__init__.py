@@ -14,22 +14,13 @@ from eventide.connectors import (
     console,
     from_frame,
     from_rows,
-    notify,
     read_csv,
-    read_duckdb,
-    read_kafka,
-    read_nats,
     read_ndjson,
     read_parquet,
-    read_postgres,
     replay,
     write_csv,
-    write_duckdb,
-    write_kafka,
-    write_nats,
     write_ndjson,
     write_parquet,
-    write_postgres,
 )
 from eventide.errors import (
     CheckpointError,
@@ -74,6 +65,17 @@ from eventide.semantics.windows import count_window, global_window, session, sli
 
 if TYPE_CHECKING:
     from eventide.advice import Advice, advise, what_if
+    from eventide.connectors import (
+        notify,
+        read_duckdb,
+        read_kafka,
+        read_nats,
+        read_postgres,
+        write_duckdb,
+        write_kafka,
+        write_nats,
+        write_postgres,
+    )
 
 __version__ = "0.1.0"
 
@@ -154,9 +156,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Advice is brought along when it is asked for first: a run needs none of it."""
+    """Advice, and what belongs to other systems, is brought along when it is asked for first."""
     if name in ("Advice", "advise", "what_if"):
         from eventide import advice
 
         return getattr(advice, name)
+    if name in __all__:
+        from eventide import connectors
+
+        return getattr(connectors, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,10 +14,10 @@ import pytest
 
 import eventide as et
 from eventide import col
-from eventide.connectors.notify.address import Failed, Refused, addresses, is_public
-from eventide.connectors.notify.courier import Courier, Manner
-from eventide.connectors.notify.message import Message, message_of
-from eventide.connectors.notify.webhook import Webhook
+from eventide.connectors.notifications.address import Failed, Refused, addresses, is_public
+from eventide.connectors.notifications.courier import Courier, Manner
+from eventide.connectors.notifications.message import Message, message_of
+from eventide.connectors.notifications.webhook import Webhook
 from eventide.errors import SinkError
 from eventide.testing import TestClock
 

@@ -13,11 +13,11 @@ def connectors() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from eventide.connectors.promises import PROMISES
+    from eventide.connectors.promises import promises
 
     table = Table(show_edge=False)
     for head in ("connector", "as", "promise", "by which means", "what it needs"):
         table.add_column(head, overflow="fold")
-    for one in PROMISES:
+    for one in promises():
         table.add_row(one.connector, one.role, one.guarantee, one.means, one.needs)
     Console().print(table)

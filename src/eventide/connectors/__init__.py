@@ -3,20 +3,25 @@
 Law: a connector carries rows and judges nothing; what it cannot read becomes a refused row with its reason.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from eventide.connectors.files.sinks import write_csv, write_ndjson, write_parquet
-from eventide.connectors.kafka.read import read_kafka, write_kafka
 from eventide.connectors.memory.call import call
 from eventide.connectors.memory.rows import Feed
-from eventide.connectors.nats.sink import write_nats
-from eventide.connectors.nats.source import read_nats
-from eventide.connectors.notify import notify
 from eventide.connectors.order import by_arrival
-from eventide.connectors.postgres.sink import write_postgres
-from eventide.connectors.postgres.source import read_postgres
 from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjson, read_parquet, replay
 from eventide.connectors.screen import console
-from eventide.connectors.tables.duckdb import write_duckdb
-from eventide.connectors.tables.duckdb_rows import read_duckdb
+
+if TYPE_CHECKING:
+    from eventide.connectors.kafka.read import read_kafka, write_kafka
+    from eventide.connectors.nats.sink import write_nats
+    from eventide.connectors.nats.source import read_nats
+    from eventide.connectors.notifications import notify
+    from eventide.connectors.postgres.sink import write_postgres
+    from eventide.connectors.postgres.source import read_postgres
+    from eventide.connectors.tables.duckdb import write_duckdb
+    from eventide.connectors.tables.duckdb_rows import read_duckdb
 
 __all__ = [
     "Feed",
@@ -42,3 +47,23 @@ __all__ = [
     "write_parquet",
     "write_postgres",
 ]
+
+_OF_SYSTEMS = {
+    "notify": "notifications",
+    "read_duckdb": "tables.duckdb_rows",
+    "read_kafka": "kafka.read",
+    "read_nats": "nats.source",
+    "read_postgres": "postgres.source",
+    "write_duckdb": "tables.duckdb",
+    "write_kafka": "kafka.read",
+    "write_nats": "nats.sink",
+    "write_postgres": "postgres.sink",
+}
+"""Functions that are brought along when they are asked for first, with the module of each."""
+
+
+def __getattr__(name: str) -> object:
+    """What needs a system's client is imported with it, not with Eventide."""
+    if name in _OF_SYSTEMS:
+        return getattr(import_module(f"{__name__}.{_OF_SYSTEMS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,9 +5,10 @@ Law: a connector that is not in the table is not one of ours.
 
 from __future__ import annotations
 
+from eventide.connectors.systems import kinds, system_named
 from eventide.flow import Promise
 
-PROMISES: tuple[Promise, ...] = (
+_OWN: tuple[Promise, ...] = (
     Promise(
         "CSV, NDJSON file",
         "source",
@@ -60,58 +61,6 @@ PROMISES: tuple[Promise, ...] = (
         "as a file; readers take only names that begin with part-",
     ),
     Promise(
-        "DuckDB table",
-        "sink",
-        "exactly once",
-        "rows and epoch number in one transaction (table `_eventide_epochs`)",
-        "DuckDB 2.0 or later; no other process holds the file",
-    ),
-    Promise(
-        "Kafka topic",
-        "source",
-        "exactly once",
-        "a position is a partition's next offset, kept in the state folder; nothing is committed to a group",
-        "the topic keeps messages until they are read; with compaction, what was overwritten meanwhile is not seen",
-    ),
-    Promise(
-        "Kafka topic",
-        "sink",
-        "exactly once",
-        "an epoch is a transaction, which also holds the epoch's number (topic `eventide-epochs`); without a state "
-        "folder at least once",
-        "consumers with isolation.level=read_committed; the right to transactions and to the topic `eventide-epochs`; "
-        "if the newest checkpoint is damaged, what came behind the one before is sent again",
-    ),
-    Promise(
-        "NATS JetStream stream",
-        "source",
-        "exactly once",
-        "a position is a sequence of the stream; nothing is acknowledged",
-        "a stream that keeps messages until they are read (limits, not workqueue or interest); a gap stops the run",
-    ),
-    Promise(
-        "NATS JetStream subject",
-        "sink",
-        "exactly once",
-        "each message has an id of run, output, epoch, its place and row; after a kill the stream is read from where "
-        "the epoch began, and what is missing is sent. Readers may see part of an epoch for a while",
-        "a stream that keeps an epoch's messages until the next epoch; nobody deletes them",
-    ),
-    Promise(
-        "PostgreSQL table, query",
-        "source",
-        "exactly once",
-        "a position is a row number and the ordering values of the row in front of it, which are looked at again",
-        "an order that is unique; no row changes or appears in front of what was read",
-    ),
-    Promise(
-        "PostgreSQL table",
-        "sink",
-        "exactly once",
-        "rows and epoch number in one transaction (table `_eventide_epochs`); retried while the server is away",
-        "PostgreSQL 15 or later; a unique index on keys and window, or create=True",
-    ),
-    Promise(
         "Python function",
         "sink",
         "at least once",
@@ -128,8 +77,14 @@ PROMISES: tuple[Promise, ...] = (
 )
 
 
+def promises() -> tuple[Promise, ...]:
+    """What every connector promises, in the order of the table."""
+    systems = [system for kind in kinds() if (system := system_named(kind))]
+    return _OWN + tuple(one for system in systems for one in system.PROMISES)
+
+
 def promises_as_markdown() -> str:
     """The table of promises for the documents."""
     heads = ("connector", "as", "promise", "by which means", "what it needs")
-    rows = [(one.connector, one.role, one.guarantee, one.means, one.needs) for one in PROMISES]
+    rows = [(one.connector, one.role, one.guarantee, one.means, one.needs) for one in promises()]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * 5, *rows)) + "\n"

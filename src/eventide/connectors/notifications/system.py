@@ -9,15 +9,18 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from eventide.connectors.notify.sink import NotifySink
+from eventide.connectors.notifications.sink import NotifySink
+from eventide.flow import Promise, Sink
 from eventide.instants import duration_text, positive_us
 
+PROMISES: tuple[Promise, ...] = ()
 _DEFAULT = NotifySink(("X",))
 _SETTINGS = tuple(one.name for one in fields(NotifySink) if one.name not in ("targets", "clock"))
 
 
-def notify_to(sink: NotifySink) -> dict[str, Any]:
+def sink_to(sink: Sink) -> dict[str, Any]:
     """The sink as plain values; settings with their default value are left out."""
+    assert isinstance(sink, NotifySink)
     tree: dict[str, Any] = {"kind": "notify", "targets": list(sink.targets)}
     for name in _SETTINGS:
         value = getattr(sink, name)
@@ -26,7 +29,7 @@ def notify_to(sink: NotifySink) -> dict[str, Any]:
     return tree
 
 
-def notify_from(tree: Mapping[str, Any]) -> NotifySink:
+def sink_from(tree: Mapping[str, Any]) -> NotifySink:
     """The sink of plain values."""
     names = {name.removesuffix("_us"): name for name in _SETTINGS}
     unknown = sorted(set(tree) - {"kind", "targets", "output", *names})

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.connectors.notify.message import Message, message_of
+from eventide.connectors.notifications.message import Message, message_of
 from eventide.errors import SinkError
 from eventide.flow import SystemClock, WallClock
 from eventide.instants import Duration, positive_us
 
 if TYPE_CHECKING:
-    from eventide.connectors.notify.courier import Courier
-    from eventide.connectors.notify.service import Service
-    from eventide.connectors.notify.webhook import Webhook
+    from eventide.connectors.notifications.courier import Courier
+    from eventide.connectors.notifications.service import Service
+    from eventide.connectors.notifications.webhook import Webhook
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -71,7 +71,7 @@ class NotifySink:
         return f"notify {', '.join(self.targets)}"
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> NotifyWriter:
-        from eventide.connectors.notify.courier import Courier, Manner
+        from eventide.connectors.notifications.courier import Courier, Manner
 
         manner = Manner(self.most, self.per_us, self.tries, self.backoff_us, self.queue)
         senders = {target: self._sender(target) for target in self.targets}
@@ -79,9 +79,9 @@ class NotifySink:
         return NotifyWriter(output, self, couriers)
 
     def _sender(self, target: str) -> Webhook | Service:
-        from eventide.connectors.notify.address import Refused
-        from eventide.connectors.notify.service import Service
-        from eventide.connectors.notify.webhook import Webhook
+        from eventide.connectors.notifications.address import Refused
+        from eventide.connectors.notifications.service import Service
+        from eventide.connectors.notifications.webhook import Webhook
 
         url = os.environ.get(target, "").strip()
         if not url:

@@ -3,6 +3,6 @@
 Law: a message never holds up the stream; one that is not delivered is counted and kept with its reason.
 """
 
-from eventide.connectors.notify.sink import NotifySink, notify
+from eventide.connectors.notifications.sink import NotifySink, notify
 
 __all__ = ["NotifySink", "notify"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from eventide.connectors.notify.address import Failed, Refused, addresses
-from eventide.connectors.notify.message import Message
+from eventide.connectors.notifications.address import Failed, Refused, addresses
+from eventide.connectors.notifications.message import Message
 from eventide.errors import SinkError
 
 _TYPES = {"critical": "failure", "warning": "warning"}

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 
-from eventide.connectors.notify.address import Failed, Refused
-from eventide.connectors.notify.message import Message
+from eventide.connectors.notifications.address import Failed, Refused
+from eventide.connectors.notifications.message import Message
 from eventide.flow import WallClock
 
 _LOOK_US = 100_000

@@ -1,4 +1,4 @@
-"""Topics of Kafka as plain values and back, for plans as text.
+"""Topics of Kafka as plain values and back, for plans as text, and what they promise.
 
 Law: secrets are in the text by the name of their environment variable only; what is as usual is left out.
 """
@@ -13,6 +13,8 @@ from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.kafka.config import Connection, connection
 from eventide.connectors.kafka.sink import KafkaSink, Writing
 from eventide.connectors.kafka.source import KafkaTopics, Reading, Start
+from eventide.connectors.schemas import schema_to
+from eventide.flow import Promise, Sink, Source
 from eventide.instants import duration_text, positive_us
 from eventide.semantics.schema import Schema
 
@@ -20,12 +22,32 @@ Tree = dict[str, Any]
 _USUAL = Reading()
 _USUAL_WRITING = Writing()
 
+PROMISES = (
+    Promise(
+        "Kafka topic",
+        "source",
+        "exactly once",
+        "a position is a partition's next offset, kept in the state folder; nothing is committed to a group",
+        "the topic keeps messages until they are read; with compaction, what was overwritten meanwhile is not seen",
+    ),
+    Promise(
+        "Kafka topic",
+        "sink",
+        "exactly once",
+        "an epoch is a transaction, which also holds the epoch's number (topic `eventide-epochs`); without a state "
+        "folder at least once",
+        "consumers with isolation.level=read_committed; the right to transactions and to the topic `eventide-epochs`; "
+        "if the newest checkpoint is damaged, what came behind the one before is sent again",
+    ),
+)
 
-def topics_to(source: KafkaTopics) -> Tree:
-    """Everything of a source but its schema."""
+
+def source_to(source: Source) -> Tree:
+    """A source as plain values."""
+    assert isinstance(source, KafkaTopics)
     reading, parser = source.reading, source.parser
     tree: Tree = {"kind": "kafka", "topics": list(source.topics), "name": source.name, "format": parser.format}
-    tree |= _connection_to(source.connection) | {"start": str(reading.start)}
+    tree |= _connection_to(source.connection) | {"start": str(reading.start), "schema": schema_to(source.schema)}
     given = {
         "bounded": reading.bounded,
         "arrival": parser.arrival,
@@ -46,7 +68,7 @@ def topics_to(source: KafkaTopics) -> Tree:
     return tree
 
 
-def topics_from(tree: Mapping[str, Any], schema: Schema) -> KafkaTopics:
+def source_from(tree: Mapping[str, Any], schema: Schema) -> KafkaTopics:
     """A source of plain values."""
     reading = Reading(
         Start.of(tree.get("start", "earliest")),
@@ -65,8 +87,9 @@ def topics_from(tree: Mapping[str, Any], schema: Schema) -> KafkaTopics:
     return KafkaTopics(tuple(tree["topics"]), _connection_from(tree), parser, reading, tree.get("name", ""))
 
 
-def topic_to(sink: KafkaSink) -> Tree:
+def sink_to(sink: Sink) -> Tree:
     """A sink as plain values."""
+    assert isinstance(sink, KafkaSink)
     tree: Tree = {"kind": "kafka", "topic": sink.topic} | _connection_to(sink.connection)
     if sink.writing.key:
         tree["key"] = list(sink.writing.key)
@@ -77,7 +100,7 @@ def topic_to(sink: KafkaSink) -> Tree:
     return tree
 
 
-def topic_from(tree: Mapping[str, Any]) -> KafkaSink:
+def sink_from(tree: Mapping[str, Any]) -> KafkaSink:
     """A sink of plain values."""
     writing = Writing(
         tuple(tree.get("key", ())),

@@ -12,8 +12,8 @@ from base64 import b64encode
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from eventide.connectors.notify.address import Failed, Refused, addresses
-from eventide.connectors.notify.message import Message
+from eventide.connectors.notifications.address import Failed, Refused, addresses
+from eventide.connectors.notifications.message import Message
 
 
 class Webhook:
