@@ -110,7 +110,7 @@ def find_event(moment: Moment, values: Mapping[str, object]) -> tuple[str, int, 
     """Log and offset of the first event with these values, and how many there are, reading every log again."""
     reading = Rereading(moment)
     found: list[tuple[str, int]] = []
-    for log in moment.pipeline.accounting.logs:
+    for log in moment.logs:
         for number, batch in reading.batches(log, whole=True):
             rows = shape(batch.rows, moment.plan.inputs[number].steps)
             unknown = sorted(set(values) - set(rows.columns))
@@ -129,7 +129,7 @@ def find_event(moment: Moment, values: Mapping[str, object]) -> tuple[str, int, 
 
 
 def _only_log(moment: Moment) -> str:
-    logs = list(moment.pipeline.accounting.logs)
+    logs = moment.logs
     if len(logs) == 1:
         return logs[0]
     raise ValueError(f"log= is missing: the stream has {len(logs)} logs: {', '.join(map(repr, logs)) or 'none'}")
@@ -274,7 +274,7 @@ def _window_lines(moment: Moment, judged: _Judged, time: int) -> Iterator[str]:
     """Its windows, and which of them still took it."""
     query = moment.plan.aggregate
     if query is None:
-        yield "the stream has no windows: an event is late when its time is behind the watermark"
+        yield "no windows take it: an event is late when its time is behind the watermark"
         return
     if isinstance(query.window, Session):
         end = time + query.window.gap_us

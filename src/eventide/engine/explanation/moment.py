@@ -49,6 +49,12 @@ class Moment:
         return self.pipeline.trace
 
     @property
+    def logs(self) -> list[str]:
+        """The logs that the plan reads, as far as they are known."""
+        clocks = self.pipeline.clocks
+        return list(self.pipeline.accounting.logs if clocks is None else clocks.logs)
+
+    @property
     def had_events(self) -> bool:
         """True when any log has had an event that the door let in."""
         return any(trace.last is not None for trace in self.trace.logs.values())

@@ -158,7 +158,7 @@ class Rereading:
         return replace(batch, rows=batch.rows.filter(~pl.col(OFFSET).is_in(mine.implode())))
 
     def _logs(self) -> str:
-        return ", ".join(repr(log) for log in self.moment.pipeline.accounting.logs) or "none"
+        return ", ".join(repr(log) for log in self.moment.logs) or "none"
 
 
 def mark_of(row: pl.DataFrame, time_us: Any, *, known: bool) -> Mark:

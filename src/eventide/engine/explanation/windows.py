@@ -69,10 +69,10 @@ class WindowExplanation:
 
 def explain_window(moment: Moment, key: object, at_us: int, *, reread: bool = True) -> WindowExplanation:
     """The window of a key that holds an instant: the one that begins there, else the earliest that covers it."""
-    return _Asked(moment, moment.key_of(key), at_us, reread and can_reread(moment.plan)).answer()
+    return AskedWindow(moment, moment.key_of(key), at_us, reread and can_reread(moment.plan)).answer()
 
 
-class _Asked:
+class AskedWindow:
     """One question about a window, and what the moment says to it."""
 
     def __init__(self, moment: Moment, key: Key, at_us: int, reread: bool) -> None:
