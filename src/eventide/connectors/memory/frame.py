@@ -5,12 +5,13 @@ Law: nothing is copied but what a cast needs; offsets are row numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
+from eventide.connectors.one_log import OneLog
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class FrameSource:
     def columns(self) -> Mapping[str, pl.DataType]:
         return dict(self.frame.schema)
 
-    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FrameLogs:
-        return FrameLogs(FrameReader(self, context, int(positions.get(self.name, {}).get("offset") or 0)))
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
+        return OneLog(FrameReader(self, context, int(positions.get(self.name, {}).get("offset") or 0)))
 
 
 class FrameReader:
@@ -58,19 +59,3 @@ class FrameReader:
 
     def close(self) -> None:
         self._next = self._source.frame.height
-
-
-@dataclass
-class FrameLogs:
-    """The one log of a frame."""
-
-    reader: FrameReader
-    may_grow: bool = False
-    _given: bool = False
-
-    def discover(self) -> Sequence[LogReader]:
-        given, self._given = self._given, True
-        return [] if given else [self.reader]
-
-    def close(self) -> None:
-        self.reader.close()

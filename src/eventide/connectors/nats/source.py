@@ -18,8 +18,9 @@ from eventide.connectors.formats.columns import schema_columns
 from eventide.connectors.formats.messages import MessageFormat, MessageParser, Messages
 from eventide.connectors.intake import Intake
 from eventide.connectors.nats.config import Server, closed, driver, is_installed, plain
+from eventide.connectors.one_log import OneLog
 from eventide.errors import SourceError
-from eventide.flow import Batch, LogReader, Position, ReadContext
+from eventide.flow import Batch, Position, ReadContext
 from eventide.plan import Stream
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
@@ -76,25 +77,9 @@ class NatsStream:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "nats"
 
-    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> NatsLogs:
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
         driver(SourceError)
-        return NatsLogs(NatsReader(self, context, int(positions.get(self.name, {}).get("offset") or 0)))
-
-
-@dataclass
-class NatsLogs:
-    """The one log of a stream."""
-
-    reader: NatsReader
-    may_grow: bool = False
-    _given: bool = False
-
-    def discover(self) -> Sequence[LogReader]:
-        given, self._given = self._given, True
-        return [] if given else [self.reader]
-
-    def close(self) -> None:
-        self.reader.close()
+        return OneLog(NatsReader(self, context, int(positions.get(self.name, {}).get("offset") or 0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ import polars as pl
 
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.connectors.intake import Intake
+from eventide.connectors.one_log import OneLog
 from eventide.connectors.postgres.config import Server, TableName, Unreachable, driver, is_installed, plain
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
 from eventide.plan import Stream
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
@@ -67,25 +68,9 @@ class PostgresRows:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "postgres"
 
-    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> PostgresLogs:
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
         driver(SourceError)
-        return PostgresLogs(PostgresReader(self, context, positions.get(self.name, {})))
-
-
-@dataclass
-class PostgresLogs:
-    """The one log of a table."""
-
-    reader: PostgresReader
-    may_grow: bool = False
-    _given: bool = False
-
-    def discover(self) -> Sequence[LogReader]:
-        given, self._given = self._given, True
-        return [] if given else [self.reader]
-
-    def close(self) -> None:
-        self.reader.close()
+        return OneLog(PostgresReader(self, context, positions.get(self.name, {})))
 
 
 class PostgresReader:

@@ -139,8 +139,27 @@ class WholeSum:
         return _added([self.name])
 
 
+class _Limbs:
+    """What sums in several columns share: the columns are those that begin with the term's name, and each is added."""
+
+    __slots__ = ()
+    name: str
+
+    def partial(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return self.merge(columns)
+
+    def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return [pl.col(column).sum() for column in self._mine(columns)]
+
+    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
+        return _added(self._mine(columns))
+
+    def _mine(self, columns: Sequence[str]) -> list[str]:
+        return [column for column in columns if column.startswith(self.name)]
+
+
 @dataclass(frozen=True, slots=True)
-class FloatSum:
+class FloatSum(_Limbs):
     """The exact sum of floats."""
 
     name: str
@@ -153,18 +172,9 @@ class FloatSum:
     def prepare(self, rows: pl.DataFrame) -> list[pl.Expr]:
         return self.exact.prepare(rows)
 
-    def partial(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return self.merge(columns)
-
-    def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return [pl.col(column).sum() for column in columns if column.startswith(self.name)]
-
-    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return _added([column for column in columns if column.startswith(self.name)])
-
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Product(_Limbs):
     """The exact sum of the products of two float columns (squares, when they are the same)."""
 
     name: str
@@ -181,15 +191,6 @@ class Product:
         made = pl.DataFrame([product.alias(f"{self.name}x"), error.alias(f"{self.name}y")])
         sums = made.select(*(column for piece in self.pieces for column in piece.prepare(made)))
         return [pl.lit(column) for column in sums]
-
-    def partial(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return self.merge(columns)
-
-    def merge(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return [pl.col(column).sum() for column in columns if column.startswith(self.name)]
-
-    def pair(self, columns: Sequence[str]) -> list[pl.Expr]:
-        return _added([column for column in columns if column.startswith(self.name)])
 
 
 @dataclass(frozen=True, slots=True)
