@@ -361,7 +361,7 @@ def test_a_query_and_an_unknown_column(server: Postgres, table: str) -> None:
 def test_reading_goes_on_when_the_server_was_killed_in_the_middle(
     server: Postgres, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "_WAITS_S", (0.05,) * 200)
+    monkeypatch.setattr(source_module, "_WAITS_S", (0.05,) * 2_000)
     filled(server, table)
     asked(server, f"UPDATE {table} SET sensor = repeat('x', 200000)")
     reader = reader_of(doses(server, table))
