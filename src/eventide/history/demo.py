@@ -57,8 +57,8 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
         ),
         Section(
             "Alerts",
-            f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute.",
-            table=outcome["alerts"].head(_LISTED),
+            f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute, with the last result of each.",
+            table=_standing(outcome["alerts"]).head(_LISTED),
         ),
         Section(
             "Late readings by device",
@@ -75,6 +75,12 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
         f"{total}. {'Finished' if outcome.finished else 'Stopped'} at watermark {instant_text(outcome.watermark_us)}."
     )
     return write_report(path, "Radiation network: 5-minute doses", account, sections)
+
+
+def _standing(alerts: pl.DataFrame) -> pl.DataFrame:
+    """The last row of each window, where it was not taken back."""
+    last = alerts.unique(["device", "window_start"], keep="last", maintain_order=True)
+    return last.filter(pl.col("op") == "upsert").drop("op").sort("window_start", "device")
 
 
 def _events(readings: Stream, outcome: Outcome, settings: Settings) -> pl.DataFrame:
