@@ -57,7 +57,8 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
         ),
         Section(
             "Alerts",
-            f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute, with the last result of each.",
+            f"The first {_LISTED} windows with a peak above {settings.threshold:g} counts a minute, each with its last "
+            "result.",
             table=_standing(outcome["alerts"]).head(_LISTED),
         ),
         Section(
