@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from eventide.connectors import (
         notify,
         read_duckdb,
+        read_http,
         read_kafka,
         read_nats,
         read_postgres,
@@ -131,6 +132,7 @@ __all__ = [
     "rate",
     "read_csv",
     "read_duckdb",
+    "read_http",
     "read_kafka",
     "read_nats",
     "read_ndjson",

@@ -14,6 +14,7 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.http.source import read_http
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
@@ -33,6 +34,7 @@ __all__ = [
     "notify",
     "read_csv",
     "read_duckdb",
+    "read_http",
     "read_kafka",
     "read_nats",
     "read_ndjson",
@@ -51,6 +53,7 @@ __all__ = [
 _OF_SYSTEMS = {
     "notify": "notifications",
     "read_duckdb": "tables.duckdb_rows",
+    "read_http": "http.source",
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",

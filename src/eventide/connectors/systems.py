@@ -14,6 +14,7 @@ from eventide.semantics.schema import Schema
 
 _FOLDERS = {
     "duckdb": "tables",
+    "http": "http",
     "kafka": "kafka",
     "nats": "nats",
     "notify": "notifications",
