@@ -31,6 +31,7 @@ class Texts:
         self._in_order = in_order
         self._known = pl.Series([None], dtype=pl.String)
         self._order = _Order()
+        self._asked = 0
         self.size = 1
 
     def numbers(self, texts: pl.Series) -> pl.Series:
@@ -60,7 +61,7 @@ class Texts:
     def texts(self, numbers: pl.Series) -> pl.Series:
         """The text of each number."""
         if self._learnt(numbers.len()):
-            return self._known.gather(numbers)
+            return self._known[numbers]
         known = numbers > 0
         categories = numbers - 1
         if not known.all():
@@ -75,9 +76,10 @@ class Texts:
         return None if every is None else every.gather(numbers)
 
     def _learnt(self, asked: int) -> bool:
-        """True when all texts stand by number; so many are asked for, which may make it worth it."""
+        """True when all texts stand by number, which is worth it once so many were asked for."""
         missing = self.size - self._known.len()
-        if missing and asked * _WORTH_ALL >= self.size:
+        self._asked = self._asked + asked if missing else 0
+        if missing and self._asked * _WORTH_ALL >= self.size:
             new = pl.int_range(self._known.len() - 1, self.size - 1, dtype=pl.Int64, eager=True)
             self._known = pl.concat([self._known, self._named(new)], rechunk=True)
             return True
