@@ -6,14 +6,15 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventide.engine.keys import TextKey, ordinals
+from eventide.engine.keys import TextKey, dump_keys, load_keys
+from eventide.engine.texts import Texts, ordinals
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.one_of(st.none(), st.text("ab\u00e9\u4e2d-\0", max_size=10)), min_size=1, max_size=8))
 def test_ordinals_are_in_the_order_of_the_texts(texts: list[str | None]) -> None:
     keys = pl.DataFrame({"k": pl.Series(texts, dtype=pl.String)})
-    numbers = ordinals(keys)
+    numbers = ordinals(keys.to_series())
     if numbers is not None:
         by_number = keys.hstack([numbers.alias("n")]).sort("n").get_column("k").to_list()
         assert by_number == keys.sort("k").get_column("k").to_list()
@@ -21,14 +22,37 @@ def test_ordinals_are_in_the_order_of_the_texts(texts: list[str | None]) -> None
 
 def test_ordinals_look_behind_the_beginning_that_all_texts_share() -> None:
     names = [f"station-of-the-north-{number}" for number in (10, 9, 1, 100)]
-    numbers = ordinals(pl.DataFrame({"k": names}))
+    numbers = ordinals(pl.Series(names))
     assert numbers is not None
     assert numbers.arg_sort().to_list() == [2, 0, 3, 1]
 
 
-def test_long_texts_and_several_columns_have_no_ordinals() -> None:
-    assert ordinals(pl.DataFrame({"k": ["123456789", "abc"]})) is None
-    assert ordinals(pl.DataFrame({"k": ["a"], "l": ["b"]})) is None
+def test_long_texts_have_no_ordinals() -> None:
+    assert ordinals(pl.Series(["123456789", "abc"])) is None
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.one_of(st.none(), st.text("ab\u00e9-\0", max_size=6)), min_size=1, max_size=6), max_size=6))
+def test_ordinals_of_texts_that_come_in_pieces_are_in_their_order(pieces: list[list[str | None]]) -> None:
+    table = Texts("k")
+    for piece in pieces:
+        asked = table.numbers(pl.Series(piece, dtype=pl.String)).unique()
+        for numbers in (asked, pl.int_range(table.size, dtype=pl.Int64, eager=True)):
+            found = table.ordinals(numbers)
+            texts = table.texts(numbers).alias("k").to_frame()
+            if found is not None:
+                by_ordinal = texts.hstack([found.alias("n")]).sort("n").get_column("k").to_list()
+                assert by_ordinal == texts.sort("k").get_column("k").to_list()
+
+
+def test_threads_give_each_text_one_number_and_a_checkpoint_keeps_it() -> None:
+    rows = pl.DataFrame({"k": (pl.int_range(200_000, eager=True).hash(1) % 50_000).cast(pl.String)})
+    table, restored = TextKey("k", in_order=False), TextKey("k", in_order=False)
+    codes = table.encode(rows)
+    assert table.decode(codes).equals(rows)
+    assert table.size == rows.get_column("k").n_unique() + 1
+    load_keys(restored, dump_keys(table))
+    assert restored.encode(rows).equals(codes)
 
 
 def test_codes_stay_and_null_is_a_key() -> None:

@@ -5,15 +5,15 @@ Law: equal values have equal codes for the whole life of a run, restores include
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from typing import Protocol
 
 import polars as pl
 
+from eventide.engine.texts import Texts
+
 CODE = "_code"
-"""Column of key codes, `Int64`, from 0 in order of first appearance."""
+"""Column of key codes, `Int64`, from 0; in order of first appearance unless a table was asked to be quick."""
 
 
 class KeyTable(Protocol):
@@ -32,13 +32,19 @@ class KeyTable(Protocol):
     def decode(self, codes: pl.Series) -> pl.DataFrame:
         """The key columns of each code."""
 
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        """Integers in the order of the keys of these codes; None where there are none that are quickly found."""
 
-def key_table(names: Sequence[str], schema: Mapping[str, pl.DataType]) -> KeyTable:
-    """The fastest table for these columns."""
+    def restore(self, values: pl.DataFrame) -> None:
+        """Give the keys of a checkpoint the codes from 0 on. The table must be fresh."""
+
+
+def key_table(names: Sequence[str], schema: Mapping[str, pl.DataType], in_order: bool = True) -> KeyTable:
+    """The fastest table for these columns. Without `in_order` it may give new keys the next codes in any order."""
     if not names:
         return NoKey()
     if len(names) == 1 and schema[names[0]] == pl.String:
-        return TextKey(names[0])
+        return TextKey(names[0], in_order)
     return AnyKey({name: schema[name] for name in names})
 
 
@@ -54,31 +60,35 @@ class NoKey:
     def decode(self, codes: pl.Series) -> pl.DataFrame:
         return pl.DataFrame(height=codes.len())
 
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return None
+
+    def restore(self, values: pl.DataFrame) -> None:
+        """There is nothing to know."""
+
 
 class TextKey:
-    """One text column: Polars' own dictionary of categories, kept alive with the table. Null has code 0."""
+    """One text column. Null has code 0."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, in_order: bool = True) -> None:
         self.names: Sequence[str] = (name,)
-        self._type = pl.Categorical(pl.Categories(name, namespace=f"eventide-{uuid.uuid4()}"))
-        # Polars forgets categories, and gives their codes away again, once no column holds them: this one always does
-        self._alive = pl.Series([], dtype=self._type)
-        self.size = 1
+        self._texts = Texts(name, in_order)
+
+    @property
+    def size(self) -> int:
+        return self._texts.size
 
     def encode(self, rows: pl.DataFrame) -> pl.Series:
-        physical = rows.get_column(self.names[0]).cast(self._type).to_physical()
-        codes = (physical.cast(pl.Int64) + 1).alias(CODE)
-        codes = codes.fill_null(0) if codes.null_count() else codes
-        if codes.len():
-            self.size = max(self.size, int(codes.max()) + 1)  # type: ignore[arg-type] # integers
-        return codes
+        return self._texts.numbers(rows.get_column(self.names[0])).alias(CODE)
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        categories, known = codes - 1, codes > 0
-        if not known.all():
-            categories = categories.zip_with(known, pl.Series([None], dtype=pl.Int64).new_from_index(0, codes.len()))
-        named = categories.cast(pl.UInt32).cat.to(self._type).cast(pl.String)
-        return named.alias(self.names[0]).to_frame()
+        return self._texts.texts(codes).alias(self.names[0]).to_frame()
+
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return self._texts.ordinals(codes)
+
+    def restore(self, values: pl.DataFrame) -> None:
+        self._texts.restore(values.get_column(self.names[0]).slice(1))
 
 
 class AnyKey:
@@ -119,23 +129,11 @@ class AnyKey:
             else self._known.select(self.names).clear()
         )
 
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return None
 
-def ordinals(keys: pl.DataFrame) -> pl.Series | None:
-    """Integers in the order of a single column of short texts, which sort several times faster; None for other keys.
-
-    They are the bytes of each text behind the beginning that all of them share, eight at most.
-    """
-    if keys.width != 1 or keys.dtypes[0] != pl.String:
-        return None
-    texts = keys.to_series()
-    low, high = texts.min(), texts.max()
-    if not isinstance(low, str) or not isinstance(high, str) or texts.str.contains("\0", literal=True).any():
-        return None
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
-    rest = texts.str.slice(shared).str.pad_end(8, "\0")
-    if rest.str.len_bytes().max() != 8:
-        return None
-    return rest.cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    def restore(self, values: pl.DataFrame) -> None:
+        self.encode(values)
 
 
 def dump_keys(table: KeyTable) -> pl.DataFrame:
@@ -147,5 +145,4 @@ def dump_keys(table: KeyTable) -> pl.DataFrame:
 def load_keys(table: KeyTable, saved: pl.DataFrame) -> None:
     """Give a fresh table the codes of a checkpoint."""
     if table.names:
-        values = saved.sort("_n").drop("_n")
-        table.encode(values if isinstance(table, AnyKey) else values.slice(1))
+        table.restore(saved.sort("_n").drop("_n"))

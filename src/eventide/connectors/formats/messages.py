@@ -31,7 +31,7 @@ class Messages:
 
     values: Sequence[bytes | None]
     offsets: Sequence[int]
-    arrivals_us: Sequence[int | None]
+    arrivals_us: Sequence[int | None] | pl.Series
     extra: Mapping[str, pl.Series] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
 

@@ -32,7 +32,10 @@ _CLIENT: Mapping[str, object] = {
     "enable.partition.eof": True,
 }
 _USUAL: Mapping[str, object] = {
+    # what is held ahead is limited by its size, not by 100,000 messages, behind which the client rests for a second
     "queued.max.messages.kbytes": 32_768,
+    "queued.min.messages": 1_000_000,
+    "fetch.queue.backoff.ms": 10,
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 100,
     "reconnect.backoff.max.ms": 2_000,

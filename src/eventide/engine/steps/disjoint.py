@@ -30,14 +30,21 @@ class DisjointWindows:
         """Put rows (with `_code`, `_t`, `_before`, `_place` and the inputs) into windows; close what is due."""
         if not rows.height:
             return Judged(self.on_progress(progress))
-        grid = self._slicer.grid
-        behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
-        passed = behind if behind.any() else None
+        passed = self._passed(rows)
         late = no_late() if passed is None else self._slicer.late(rows.filter(passed))
         if self._empty is not None:
             self._empty.notice(rows if passed is None else rows.filter(~passed))
         fresh = self._slicer.partial(rows, passed) if late.height < rows.height else None
         return Judged(self._close(fresh, progress), late, on_time=rows.height - late.height)
+
+    def _passed(self, rows: pl.DataFrame) -> pl.Series | None:
+        """Which rows come behind the end of their window; None where none does."""
+        grid = self._slicer.grid
+        earliest, furthest = rows.get_column(TIME).min(), rows.get_column(BEFORE).max()
+        if grid.slice_at(earliest) >= grid.first_open_at(furthest):  # type: ignore[arg-type] # integers
+            return None
+        behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
+        return behind if behind.any() else None
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The windows that came due without new rows."""
