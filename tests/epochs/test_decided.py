@@ -79,7 +79,7 @@ class Queue:
         logs = FrameSource(ROWS, LOG).open(context, positions)
         taking: LogReader = Taking(logs.reader, self.heard)
         assert isinstance(taking, Acknowledged)
-        logs.reader = taking  # type: ignore[assignment] # another reader in its place
+        logs.reader = taking
         self.heard.closed = False
         return logs
 

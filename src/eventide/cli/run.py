@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Annotated, Any
 
@@ -30,13 +29,14 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
     state: Annotated[
-        Path | None, typer.Option(help="A folder for checkpoints: the run goes on where the last one stopped.")
+        str | None,
+        typer.Option(help="A folder, or an address such as s3://bucket/job, for checkpoints: the run goes on from it."),
     ] = None,
     checkpoint_every: Annotated[
         str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")
     ] = "10s",
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Begin at this savepoint, with an empty state folder.")
+        str | None, typer.Option("--from", help="Begin at this savepoint, with an empty state folder.")
     ] = None,
 ) -> None:
     """Run a pipeline; windows are printed as they close, then the accounting. With --state it can be stopped or killed

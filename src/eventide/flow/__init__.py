@@ -18,7 +18,8 @@ from eventide.flow.batch import (
 )
 from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.delivery import Promise
-from eventide.flow.disk import Disk, GrowingDisk, Head, SystemDisk, publish, store
+from eventide.flow.disk import Disk, GrowingDisk, Head, SystemDisk, publish_by_rename, store
+from eventide.flow.places import Address, is_remote, place_of, remote_path
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
 from eventide.flow.source import (
     Acknowledged,
@@ -40,6 +41,7 @@ __all__ = [
     "RAW",
     "REFUSED_SCHEMA",
     "Acknowledged",
+    "Address",
     "Batch",
     "Delivering",
     "Disk",
@@ -63,8 +65,11 @@ __all__ = [
     "WallClock",
     "Writer",
     "first_reason",
+    "is_remote",
     "no_refused",
-    "publish",
+    "place_of",
+    "publish_by_rename",
+    "remote_path",
     "rows_as_text",
     "store",
 ]

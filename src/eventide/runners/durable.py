@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 import polars as pl
 
@@ -98,7 +97,7 @@ class Durable:
         self.sinks = sink_names(self.plan)
         self.fingerprint = fingerprint(self.plan, self.pipeline)
 
-    def resume(self, start_from: Path | None = None) -> dict[int, dict[str, Position]]:
+    def resume(self, start_from: StateFolder | None = None) -> dict[int, dict[str, Position]]:
         """Bring the pipeline to where the folder's newest whole checkpoint, or a savepoint, left it; gives the
         positions at which sources begin. Raises `CheckpointError`, with nothing written, when the state does not fit
         the plan.
@@ -119,18 +118,18 @@ class Durable:
         self._look_back()
         watermark = self.pipeline.stream_watermark
         at = f", watermark {instant_text(watermark)}" if watermark not in (None, NO_WATERMARK) else ""
-        self.say(f"goes on behind epoch {found.epoch} of {start_from or self.folder.path}{at}")
+        self.say(f"goes on behind epoch {found.epoch} of {(start_from or self.folder).path}{at}")
         for note in notes:
             self.say(note)
         return {number: self._ends[name] for number, name in self.sources.items()}
 
-    def _found(self, start_from: Path | None) -> Checkpoint | None:
+    def _found(self, start_from: StateFolder | None) -> Checkpoint | None:
         if start_from is not None:
             if self.folder.epochs():
                 raise CheckpointError(
-                    f"{self.folder.path} holds a state already: to start from {start_from}, give an empty folder"
+                    f"{self.folder.path} holds a state already: to start from {start_from.path}, give an empty folder"
                 )
-            return read_checkpoint(start_from, self.folder.disk)
+            return read_checkpoint(start_from.path, start_from.disk)
         newest = self.folder.newest()
         for damage in newest.damaged:
             self.say(f"WARNING: {damage}. The one before is used; what came after it is read again")
@@ -169,7 +168,7 @@ class Durable:
             return write.sink.open(write.output, columns, identity)
         if any(one.sink == write.sink for one in self.plan.writes[:number]):
             raise SinkError(f"two outputs go to {write.sink.name}: give each a path or table of its own")
-        opening = Opening(write.output, columns, identity, self.run, self.folder.disk)
+        opening = Opening(write.output, columns, identity, self.run, self.folder.files)
         name = self.sinks[number]
         self._writers[name] = write.sink.open_epochs(opening)
         self._schemas[write.output] = columns

@@ -19,7 +19,7 @@ from eventide.engine.loop import Loop
 from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
-from eventide.flow import Position, ReadContext, SystemClock, WallClock
+from eventide.flow import Position, ReadContext, SystemClock, WallClock, is_remote
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
@@ -95,10 +95,11 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     make visible what they got. `observe` gets the run at its start and returns a function that is called after every
     batch.
 
-    With a `state` folder the run goes on where the last one with that folder stopped or was killed. It works in
-    epochs: every `checkpoint_every` it writes a checkpoint (the last `checkpoints_kept` stay), and only then shows the
-    epoch's rows in sinks that take epochs, which have each row exactly once; `docs/delivery.md` says what other sinks
-    promise. `start_from` is a savepoint to begin at, with an empty state folder.
+    With a `state` folder (a path, or an address such as `s3://bucket/job`) the run goes on where the last one with that
+    folder stopped or was killed. It works in epochs: every `checkpoint_every` it writes a checkpoint (the last
+    `checkpoints_kept` stay), and only then shows the epoch's rows in sinks that take epochs, which have each row
+    exactly once; `docs/delivery.md` says what other sinks promise. `start_from` is a savepoint to begin at, with an
+    empty state folder.
 
     Raises `PlanError` with everything that is wrong with the plan before anything is read, `CheckpointError` when the
     state is damaged, in use, or belongs to another plan.
@@ -117,12 +118,12 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
             from eventide.engine.epochs import StateFolder, locked
             from eventide.runners.durable import Durable
 
-            folder = state if isinstance(state, StateFolder) else StateFolder(Path(state), kept=checkpoints_kept)
+            folder = state if isinstance(state, StateFolder) else StateFolder.at(state, checkpoints_kept)
             held.enter_context(locked(folder))
             context = ReadContext(wall, disk=folder.disk, state=folder.path)
             durable = Durable(plan, pipeline, folder, wall)
             held.callback(durable.close)
-            starts = durable.resume(Path(start_from) if start_from else None)
+            starts = durable.resume(_savepoint(start_from, folder))
         loop = Loop(plan, pipeline, lambda outputs: None, context, rows_max, stop or threading.Event(), starts=starts)
         if durable is not None:
             loop.names, loop.marks = durable.sources, durable.marks
@@ -156,6 +157,15 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     if shown is not None:
         shown.end(outcome)
     return outcome
+
+
+def _savepoint(address: str | PathLike[str] | None, folder: StateFolder) -> StateFolder | None:
+    """Where a run begins: paths are on the disk of the run's own files."""
+    if address is None:
+        return None
+    from eventide.engine.epochs import StateFolder
+
+    return StateFolder.at(address) if is_remote(address) else StateFolder(Path(address), folder.files)
 
 
 Beat = Callable[[], None]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from eventide.flow import Head
+from eventide.flow import Head, publish_by_rename
 
 
 class Crash(BaseException):
@@ -114,6 +114,9 @@ class SimulatedDisk:
         folder = self._folder(old.parent)
         folder.live[new.name] = folder.live.pop(old.name)
         folder.changed()
+
+    def publish(self, path: Path, data: bytes, head: Head | None = None) -> None:
+        publish_by_rename(self, path, data, head)
 
     def remove(self, path: Path) -> None:
         if path in self._folders:

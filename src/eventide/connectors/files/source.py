@@ -19,7 +19,7 @@ from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.connectors.formats.text import NUMBER, RAW_MAX, RECORD_MAX_BYTES, Bad, Block, TextFormat, too_long
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, Position, ReadContext
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, Position, ReadContext, is_remote
 from eventide.semantics.schema import Schema
 
 _BYTES_A_ROW = 64
@@ -45,6 +45,8 @@ class TextFiles:
         check_arrival(self.arrival, self.schema)
         check_settings(follow=self.follow, one_log=self.one_log)
         check_compression(self.compression)
+        if is_remote(self.path):
+            raise ValueError(f"{self.path} is not a file of this machine: only Parquet is read from elsewhere")
         if self.record_max_bytes < 1:
             raise ValueError(f"record_max_bytes={self.record_max_bytes} must be at least 1: it is the longest record")
         if not self.name:

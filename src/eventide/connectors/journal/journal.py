@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from eventide.connectors.journal import groups
 from eventide.errors import SourceError
-from eventide.flow import GrowingDisk, publish
+from eventide.flow import GrowingDisk
 
 _SUFFIX = ".log"
 _BEGIN = "begin"
@@ -155,7 +155,7 @@ class Journal:
         if offset <= self.begin:
             return
         text = b"%d" % offset
-        publish(self._disk, self.folder / _BEGIN, b"%s %d\n" % (text, zlib.crc32(text)))
+        self._disk.publish(self.folder / _BEGIN, b"%s %d\n" % (text, zlib.crc32(text)))
         with self._lock:
             self.begin = offset
             ends = [one.first for one in self._segments[1:]]
@@ -168,7 +168,7 @@ class Journal:
         """Put the next segment in place, whole with its header."""
         salt = self._salt(16)
         head = groups.header(salt)
-        publish(self._disk, self._path(self.next), head)
+        self._disk.publish(self._path(self.next), head)
         with self._lock:
             self._segments = [one for one in self._segments if one.first < self.next]
             self._segments.append(_Segment(self.next, len(head)))

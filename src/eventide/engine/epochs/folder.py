@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TypeVar
 
 from eventide.engine.epochs.checkpoint import Checkpoint
 from eventide.engine.epochs.files import MANIFEST, Manifest, from_files, manifest_of, to_files
 from eventide.errors import CheckpointError
-from eventide.flow import Disk, SystemDisk, store
+from eventide.flow import Disk, SystemDisk, is_remote, place_of, store
 
 _KEPT = 3
 _T = TypeVar("_T")
@@ -51,6 +52,22 @@ class StateFolder:
         if self.kept < 1:
             raise ValueError(f"kept={self.kept} must be at least 1; 2 or more survive a damaged disk")
 
+    @classmethod
+    def at(cls, address: str | PathLike[str], kept: int = _KEPT) -> StateFolder:
+        """The folder of a path, or of an address such as `s3://bucket/prefix`. Raises `CheckpointError` for an address
+        that cannot be one.
+        """
+        try:
+            disk, path = place_of(address)
+        except ValueError as fault:
+            raise CheckpointError(str(fault)) from None
+        return cls(path, disk, kept)
+
+    @property
+    def files(self) -> Disk:
+        """The disk of files whose paths are of this machine: another than the state's when that is far away."""
+        return SystemDisk() if is_remote(self.path) else self.disk
+
     @property
     def checkpoints(self) -> Path:
         """Where the checkpoints are, each in a folder named by its epoch."""
@@ -65,6 +82,9 @@ class StateFolder:
         """The epochs of the checkpoints that are there, whole or not, in order. One without a manifest was never
         finished and does not count.
         """
+        return _told(self._epochs)
+
+    def _epochs(self) -> list[int]:
         names = [name for name in self.disk.names(self.checkpoints) if name.isdigit()]
         return [int(name) for name in names if self.disk.size(self.checkpoints / name / MANIFEST) is not None]
 
@@ -113,15 +133,14 @@ class StateFolder:
         return epochs[-self.kept :][0]
 
 
-def read_checkpoint(folder: Path, disk: Disk | None = None) -> Checkpoint:
+def read_checkpoint(folder: Path, reading: Disk) -> Checkpoint:
     """The checkpoint or savepoint in a folder. Raises `CheckpointError` when it is not whole."""
-    reading = disk or SystemDisk()
     return _told(lambda: from_files(read_manifest(folder, reading), lambda name: reading.read(folder / name)))
 
 
 def read_manifest(folder: Path, disk: Disk) -> Manifest:
     """The manifest in a folder. Raises `CheckpointError` when it is damaged or missing."""
-    if disk.size(folder / MANIFEST) is None:
+    if _told(lambda: disk.size(folder / MANIFEST)) is None:
         raise CheckpointError(f"there is no checkpoint in {folder}: it has no {MANIFEST}")
     try:
         return manifest_of(_told(lambda: disk.read(folder / MANIFEST)))
@@ -140,12 +159,12 @@ def _name(epoch: int) -> str:
     return f"{epoch:08}"
 
 
-def save_to(folder: StateFolder, target: Path) -> Checkpoint:
+def save_to(folder: StateFolder, target: StateFolder) -> Checkpoint:
     """Copy the newest whole checkpoint to a folder of its own. Raises `CheckpointError` when there is none or the
     target is taken.
     """
-    if folder.disk.names(target):
-        raise CheckpointError(f"{target} is not empty: give a new folder for the savepoint")
+    if _told(lambda: target.disk.names(target.path)):
+        raise CheckpointError(f"{target.path} is not empty: give a new folder for the savepoint")
     found = folder.newest().checkpoint
     if found is None:
         raise CheckpointError(f"there is no checkpoint in {folder.path} yet: wait for the first one")
@@ -154,8 +173,8 @@ def save_to(folder: StateFolder, target: Path) -> Checkpoint:
     def copied() -> None:
         manifest = read_manifest(source, folder.disk)
         files = {name: folder.disk.read(source / name) for name in (*manifest.files, MANIFEST)}
-        store(folder.disk, target, files, MANIFEST)
-        folder.disk.sync(target.parent)
+        store(target.disk, target.path, files, MANIFEST)
+        target.disk.sync(target.path.parent)
 
     _told(copied)
-    return read_checkpoint(target, folder.disk)
+    return read_checkpoint(target.path, target.disk)
