@@ -20,7 +20,16 @@ from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.delivery import Promise
 from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
-from eventide.flow.source import Fingerprinted, GappedReader, LogReader, LogSet, Position, ReadContext, Source
+from eventide.flow.source import (
+    Acknowledged,
+    Fingerprinted,
+    GappedReader,
+    LogReader,
+    LogSet,
+    Position,
+    ReadContext,
+    Source,
+)
 
 __all__ = [
     "ARRIVAL",
@@ -30,6 +39,7 @@ __all__ = [
     "OFFSET",
     "RAW",
     "REFUSED_SCHEMA",
+    "Acknowledged",
     "Batch",
     "Delivering",
     "Disk",

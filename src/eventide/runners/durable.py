@@ -65,6 +65,15 @@ class Outbox:
         """What is not decided is forgotten: it comes again from the logs."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A checkpoint that the run may go back to: its last mark of idleness, and where it stands in the logs."""
+
+    epoch: int
+    marks: int
+    ends: Mapping[str, Mapping[str, Position]]
+
+
 @dataclass
 class Durable:
     """The epochs of one run of a plan, kept in a state folder that this run has locked."""
@@ -82,7 +91,7 @@ class Durable:
     _boxes: dict[str, Outbox] = field(default_factory=dict)
     _schemas: dict[str, Schema] = field(default_factory=dict)
     _writers: dict[str, EpochWriter] = field(default_factory=dict)
-    _marks_of: deque[tuple[int, int]] = field(default_factory=deque)
+    _kept: deque[_Kept] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.sources = source_names(self.plan)
@@ -107,6 +116,7 @@ class Durable:
         self._last = self._standing(found.finished)
         if start_from is not None:
             self._write(found)
+        self._look_back()
         watermark = self.pipeline.stream_watermark
         at = f", watermark {instant_text(watermark)}" if watermark not in (None, NO_WATERMARK) else ""
         self.say(f"goes on behind epoch {found.epoch} of {start_from or self.folder.path}{at}")
@@ -125,6 +135,16 @@ class Durable:
         for damage in newest.damaged:
             self.say(f"WARNING: {damage}. The one before is used; what came after it is read again")
         return newest.checkpoint
+
+    def _look_back(self) -> None:
+        """Find out where the checkpoints stand that are there."""
+        for epoch in self.folder.epochs():
+            try:
+                manifest = self.folder.manifest(epoch)
+            except CheckpointError:
+                continue  # the run cannot go back to it
+            ends = {name: {log: span.end for log, span in logs.items()} for name, logs in manifest.logs.items()}
+            self._kept.append(_Kept(epoch, manifest.marks, ends))
 
     def _check_hashes(self, found: Checkpoint) -> None:
         if found.hash != hash_sample() and "distinct" in str(found.plan.steps).lower():
@@ -199,6 +219,7 @@ class Durable:
             self._boxes[name].frames.clear()
         self._last = self._standing(finished)
         self._prune()
+        loop.decided(ends, self._kept[0].ends)
 
     def _standing(self, finished: bool) -> object:
         """What differs between two moments when something has happened."""
@@ -220,13 +241,12 @@ class Durable:
             ) from None
 
     def _prune(self) -> None:
-        self._marks_of.append((self.epoch, self.marks.last))
+        self._kept.append(_Kept(self.epoch, self.marks.last, self._ends))
         try:
             oldest = self.folder.prune(self.epoch)
-            while self._marks_of and self._marks_of[0][0] < oldest:
-                self._marks_of.popleft()
-            if self._marks_of[0][0] == oldest:
-                self.marks.prune(self._marks_of[0][1])
+            while self._kept[0].epoch < oldest:
+                self._kept.popleft()
+            self.marks.prune(self._kept[0].marks)
         except OSError as fault:
             raise CheckpointError(
                 f"cannot remove old checkpoints from {self.folder.path}: {fault.strerror or fault}. Nothing is lost; "

@@ -19,7 +19,7 @@ from eventide.engine.loop import Loop
 from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
-from eventide.flow import ReadContext, SystemClock, WallClock
+from eventide.flow import Position, ReadContext, SystemClock, WallClock
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
@@ -110,21 +110,24 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     wall = clock or SystemClock()
     pipeline = Pipeline.of(plan, workers, wall)
     shown = Show() if show else None
-    loop = Loop(plan, pipeline, lambda outputs: None, ReadContext(wall), rows_max, stop or threading.Event())
+    context = ReadContext(wall)
     with ExitStack() as held:
-        durable = None
+        durable, starts = None, dict[int, dict[str, Position]]()
         if state is not None:
             from eventide.engine.epochs import StateFolder, locked
             from eventide.runners.durable import Durable
 
             folder = state if isinstance(state, StateFolder) else StateFolder(Path(state), kept=checkpoints_kept)
             held.enter_context(locked(folder))
+            context = ReadContext(wall, disk=folder.disk, state=folder.path)
             durable = Durable(plan, pipeline, folder, wall)
             held.callback(durable.close)
-            loop.starts, loop.names = durable.resume(Path(start_from) if start_from else None), durable.sources
-            loop.marks = durable.marks
+            starts = durable.resume(Path(start_from) if start_from else None)
+        loop = Loop(plan, pipeline, lambda outputs: None, context, rows_max, stop or threading.Event(), starts=starts)
+        if durable is not None:
+            loop.names, loop.marks = durable.sources, durable.marks
         before = pipeline.accounting.total.received
-        preview(plan, pipeline, ReadContext(wall), loop.starts)
+        preview(plan, pipeline, context, starts)
         watchers = [shown.frame] if shown else []
         outlets = open_outlets(plan, pipeline, keep, watchers, durable.open_writer if durable else None)
         loop.take = outlets.take
@@ -160,7 +163,13 @@ Beat = Callable[[], None]
 
 def _drive(loop: Loop, outlets: Outlets, beats: list[Beat], every_us: int) -> bool:
     """Run to the end, committing now and then."""
-    loop.beat = _beats([_every(loop, every_us, outlets.commit), *beats])
+
+    def commit() -> None:
+        outlets.commit()
+        loop.decided(loop.positions(), loop.positions())
+
+    loop.beat = _beats([_every(loop, every_us, commit), *beats])
+    loop.leave = lambda finished: commit()
     try:
         finished = loop.run()
     except BaseException:
@@ -174,10 +183,10 @@ def _drive_epochs(loop: Loop, outlets: Outlets, beats: list[Beat], durable: Dura
     """Run to the end in epochs."""
     decide = lambda: durable.decide(loop, outlets.commit)  # noqa: E731 - said once, used once
     loop.beat = _beats([_every(loop, every_us, decide), *beats])
+    loop.leave = lambda finished: durable.decide(loop, outlets.commit, finished=finished)
     try:
         durable.recover()
         finished = loop.run()
-        durable.decide(loop, outlets.commit, finished=finished)
     except BaseException:
         outlets.abort()
         raise

@@ -91,6 +91,10 @@ class StateFolder:
             raise CheckpointError(f"its folder says epoch {epoch}, its manifest {found.epoch}")
         return found
 
+    def manifest(self, epoch: int) -> Manifest:
+        """What the manifest of one checkpoint says. Raises `CheckpointError` when it is damaged or missing."""
+        return read_manifest(self.checkpoints / _name(epoch), self.disk)
+
     def write(self, checkpoint: Checkpoint, version: str) -> int:
         """Write a checkpoint, sure to last on return; gives its size in bytes."""
         files = to_files(checkpoint, version)
