@@ -18,7 +18,7 @@ from eventide.flow.batch import (
 )
 from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.delivery import Promise
-from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
+from eventide.flow.disk import Disk, GrowingDisk, Head, SystemDisk, publish, store
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
 from eventide.flow.source import (
     Acknowledged,
@@ -47,6 +47,7 @@ __all__ = [
     "EpochWriter",
     "Fingerprinted",
     "GappedReader",
+    "GrowingDisk",
     "Head",
     "LogReader",
     "LogSet",

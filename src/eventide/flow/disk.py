@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,19 @@ class Disk(Protocol):
         """
 
 
+@runtime_checkable
+class GrowingDisk(Disk, Protocol):
+    """A disk whose files can grow, and be read in parts."""
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Write behind the end of a file that is there. What was synced stays, whatever happens; where it raises, a
+        part of the data may be there.
+        """
+
+    def part(self, path: Path, start: int, size: int) -> bytes:
+        """So many bytes of a file from a place on; fewer where it ends."""
+
+
 class SystemDisk:
     """The machine's disk."""
 
@@ -92,6 +105,23 @@ class SystemDisk:
             view = memoryview(data)
             while view:
                 view = view[made.write(view) :]
+
+    def append(self, path: Path, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+
+    def part(self, path: Path, start: int, size: int) -> bytes:
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            found = bytearray()
+            while len(found) < size and (piece := file.read(size - len(found))):
+                found += piece
+        return bytes(found)
 
     def sync(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
