@@ -14,6 +14,7 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.cassandra.sink import write_cassandra
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
@@ -39,6 +40,7 @@ __all__ = [
     "read_parquet",
     "read_postgres",
     "replay",
+    "write_cassandra",
     "write_csv",
     "write_duckdb",
     "write_kafka",
@@ -54,6 +56,7 @@ _OF_SYSTEMS = {
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
+    "write_cassandra": "cassandra.sink",
     "write_duckdb": "tables.duckdb",
     "write_kafka": "kafka.read",
     "write_nats": "nats.sink",

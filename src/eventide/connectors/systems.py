@@ -13,6 +13,7 @@ from eventide.flow import Promise, Sink, Source
 from eventide.semantics.schema import Schema
 
 _FOLDERS = {
+    "cassandra": "cassandra",
     "duckdb": "tables",
     "kafka": "kafka",
     "nats": "nats",
