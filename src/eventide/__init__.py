@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         write_cassandra,
         write_duckdb,
         write_kafka,
+        write_mongodb,
         write_nats,
         write_postgres,
     )
@@ -149,6 +150,7 @@ __all__ = [
     "write_csv",
     "write_duckdb",
     "write_kafka",
+    "write_mongodb",
     "write_nats",
     "write_ndjson",
     "write_parquet",

@@ -16,6 +16,7 @@ from eventide.connectors.screen import console
 if TYPE_CHECKING:
     from eventide.connectors.cassandra.sink import write_cassandra
     from eventide.connectors.kafka.read import read_kafka, write_kafka
+    from eventide.connectors.mongodb.sink import write_mongodb
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
     from eventide.connectors.notifications import notify
@@ -44,6 +45,7 @@ __all__ = [
     "write_csv",
     "write_duckdb",
     "write_kafka",
+    "write_mongodb",
     "write_nats",
     "write_ndjson",
     "write_parquet",
@@ -59,6 +61,7 @@ _OF_SYSTEMS = {
     "write_cassandra": "cassandra.sink",
     "write_duckdb": "tables.duckdb",
     "write_kafka": "kafka.read",
+    "write_mongodb": "mongodb.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
 }

@@ -8,13 +8,16 @@ before the next begins.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import polars as pl
 
 from eventide.flow import Opening, Stand, SystemClock, WallClock
+
+_ROWS_AT_ONCE = 2_000
+_BYTES_AT_ONCE = 16 * 2**20
 
 MARKED: Mapping[str, pl.DataType] = {
     "_run": pl.String(),
@@ -83,6 +86,14 @@ def held(columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> dict[st
     if identity:
         return {name: dtype for name, dtype in columns.items() if name != "op"}
     return {**MARKED, **columns}
+
+
+def parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Rows in parts of some megabytes, so that what is made of them for a driver stays bounded; a larger row alone."""
+    each = max(1, int(rows.estimated_size()) // max(rows.height, 1))
+    size = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // each))
+    for start in range(0, rows.height, size):
+        yield rows.slice(start, size)
 
 
 @dataclass

@@ -16,6 +16,7 @@ _FOLDERS = {
     "cassandra": "cassandra",
     "duckdb": "tables",
     "kafka": "kafka",
+    "mongodb": "mongodb",
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",

@@ -21,10 +21,9 @@ from eventide.connectors.cassandra.rows import (
     storable,
     type_of_column,
 )
-from eventide.connectors.stores import MARKED, Changes, held
+from eventide.connectors.stores import MARKED, Changes, held, parts
 from eventide.errors import SinkError
 
-_ROWS_AT_ONCE = 2_000
 _BYTES_AT_ONCE = 16 * 2**20
 _REQUESTS_MOST = 128
 _WINDOW = "window_start"
@@ -139,10 +138,10 @@ class Filling:
 
     def put(self, changes: Changes, stamp: int) -> None:
         """Change rows, some at a time; returns when all is confirmed."""
-        for part in _parts(changes.kept):
+        for part in parts(changes.kept):
             rows = self._storable(part).select(list(self.table.held))
             self._do(self._upsert, rows, lambda row: (*row, stamp))
-        for part in _parts(changes.gone):
+        for part in parts(changes.gone):
             rows = self._storable(part).select(list(self.table.key))
             self._do(self._delete, rows, lambda row: (stamp, *row))
 
@@ -177,10 +176,3 @@ def idempotent(session: Any, text: str) -> Any:
     prepared = session.prepare(text)
     prepared.is_idempotent = True
     return prepared
-
-
-def _parts(rows: pl.DataFrame) -> list[pl.DataFrame]:
-    """Rows in parts of some megabytes at most."""
-    each = max(1, int(rows.estimated_size()) // max(rows.height, 1))
-    size = max(1, min(_ROWS_AT_ONCE, 4 * _BYTES_AT_ONCE // each))
-    return [rows.slice(start, size) for start in range(0, rows.height, size)]
