@@ -14,8 +14,10 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.cassandra.sink import write_cassandra
     from eventide.connectors.http.source import read_http
     from eventide.connectors.kafka.read import read_kafka, write_kafka
+    from eventide.connectors.mongodb.sink import write_mongodb
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
     from eventide.connectors.notifications import notify
@@ -41,9 +43,11 @@ __all__ = [
     "read_parquet",
     "read_postgres",
     "replay",
+    "write_cassandra",
     "write_csv",
     "write_duckdb",
     "write_kafka",
+    "write_mongodb",
     "write_nats",
     "write_ndjson",
     "write_parquet",
@@ -57,8 +61,10 @@ _OF_SYSTEMS = {
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
+    "write_cassandra": "cassandra.sink",
     "write_duckdb": "tables.duckdb",
     "write_kafka": "kafka.read",
+    "write_mongodb": "mongodb.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
 }

@@ -13,9 +13,11 @@ from eventide.flow import Promise, Sink, Source
 from eventide.semantics.schema import Schema
 
 _FOLDERS = {
+    "cassandra": "cassandra",
     "duckdb": "tables",
     "http": "http",
     "kafka": "kafka",
+    "mongodb": "mongodb",
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",
