@@ -17,6 +17,7 @@ from eventide.cli.check import check
 from eventide.cli.connectors import connectors
 from eventide.cli.demo import demo
 from eventide.cli.explain import explain
+from eventide.cli.flink import flink
 from eventide.cli.run import run
 from eventide.cli.savepoint import savepoint
 from eventide.cli.simulate import simulate
@@ -46,6 +47,7 @@ for command, example in _EXAMPLES.items():
     app.command(epilog=f"For example:\n\n{example}")(command)
 app.add_typer(explain, name="explain")
 app.add_typer(state, name="state")
+app.add_typer(flink, name="flink")
 
 
 def _version(show: bool) -> None:

@@ -26,17 +26,25 @@ _LINES_SHOWN = 20
 
 @dataclass
 class Process:
-    """A server's process: its output goes to a file in its folder."""
+    """A server's process: its output goes to a file in its folder. A detached one outlives this program and no Ctrl-C
+    of a terminal reaches it.
+    """
 
     name: str
     folder: Path
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    detached: bool = False
     _child: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
         return self.folder / "server.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None when it does not run."""
+        return None if self._child is None or self._child.poll() is not None else self._child.pid
 
     def start(self, ready: Callable[[], bool]) -> None:
         """Start it and look again and again until `ready` says so. Raises `ServiceError` when it ends before that."""
@@ -48,16 +56,25 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=self.detached,
             )
+        self.wait_until(ready)
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Look again and again until `ready` says so. Raises `ServiceError` when the process ends before that."""
         clock, never = SystemClock(), threading.Event()
         until_us = clock.now_us() + _READY_US
         while not ready():
-            if self._child.poll() is not None:
-                raise ServiceError(f"{self.name} ended with code {self._child.returncode}: {self._last_lines()}")
+            self.check()
             if clock.now_us() > until_us:
                 self.stop()
                 raise ServiceError(f"{self.name} was not ready after {_READY_US // 1_000_000} s: {self._last_lines()}")
             clock.wait(never, _LOOK_US)
+
+    def check(self) -> None:
+        """Raise `ServiceError` when the process has ended."""
+        if self._child is not None and self._child.poll() is not None:
+            raise ServiceError(f"{self.name} ended with code {self._child.returncode}: {self._last_lines()}")
 
     def _last_lines(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
