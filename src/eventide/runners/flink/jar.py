@@ -22,9 +22,7 @@ def jar_path() -> Path:
     for path in (_BESIDE, _BUILT):
         if path.is_file():
             return path
-    raise FlinkError(
-        "the jar of the Flink job is not built: run `make flink/target/eventide-flink.jar` in the checkout"
-    )
+    raise FlinkError("the jar of the Flink job is not built: run `make flink/target/eventide-flink.jar`")
 
 
 def uploaded(rest: Rest, jar: Path) -> str:

@@ -24,7 +24,7 @@ _LOGS_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a job begins: its program's arguments, parallelism, Flink settings, and the savepoint that it goes on from."""
+    """How a job begins: its program's arguments, its parallelism, settings of Flink, the savepoint to go on from."""
 
     arguments: Sequence[str]
     parallelism: int = 1
@@ -64,6 +64,11 @@ class Job:
         entries = history.get("entries", ())
         return innermost(str(entries[0].get("stacktrace", ""))) if entries else None
 
+    def waiting(self) -> int:
+        """How many of its tasks wait for a slot."""
+        tasks = [vertex.get("tasks", {}) for vertex in self._described().get("vertices", ())]
+        return sum(int(one.get(state, 0)) for one in tasks for state in ("CREATED", "SCHEDULED"))
+
     def checkpoints(self) -> int:
         """How many checkpoints were completed since the job (or the savepoint before it) began."""
         return int(self.rest.get(f"/jobs/{self.id}/checkpoints").get("counts", {}).get("completed", 0))
@@ -84,9 +89,14 @@ class Job:
         return made
 
     def stop(self, folder: str | None = None) -> str:
-        """Stop the job in order and return the savepoint that it can go on from."""
+        """Stop the job in order, wait until it has ended, and return the savepoint that it can go on from."""
+        state = self.state()
+        if state in ENDED:
+            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to stop")
         body: dict[str, Any] = {"drain": False} | ({"targetDirectory": folder} if folder else {})
-        return self._savepoint(f"/jobs/{self.id}/stop", body)
+        found = self._savepoint(f"/jobs/{self.id}/stop", body)
+        self.wait_until(lambda: self.state() in ENDED)
+        return found
 
     def savepoint(self, folder: str | None = None) -> str:
         """Write a savepoint while the job goes on."""
@@ -131,9 +141,7 @@ class Job:
         if "location" in operation:
             return str(operation["location"])
         reason = innermost(str(operation.get("failure-cause", {}).get("stack-trace", "")))
-        state = self.state()
-        hint = "it has ended already" if state in ENDED else "the job goes on; look at its page and try again"
-        raise FlinkError(f"no savepoint of job {self.id} could be written: {reason} ({hint}: {self.link})")
+        raise FlinkError(f"no savepoint of job {self.id} could be written: {reason}. Look at its page: {self.link}")
 
 
 def begin(rest: Rest, jar: Path, start: Start) -> Job:

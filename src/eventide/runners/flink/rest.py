@@ -111,9 +111,9 @@ class Rest:
 
 
 def cause(said: str) -> str:
-    """The innermost reason in what Flink says when it refuses: the last `Caused by` of its traces, or the text itself.
+    """The innermost reason in what Flink says when it refuses: the last `Caused by`, or the text itself.
 
-    >>> cause('{"errors": ["Internal error", "java.lang.Exception: a\\\\n\\\\tat b\\\\nCaused by: a.bError: no topic x"]}')
+    >>> cause('{"errors": ["java.lang.Exception: a\\n\\tat b\\nCaused by: a.bError: no topic x"]}')
     'no topic x'
     """
     try:
