@@ -34,7 +34,8 @@ app = typer.Typer(
     add_completion=False,
 )
 _EXAMPLES: dict[Callable[..., None], str] = {
-    run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s",
+    run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s\n\n"
+    "eventide run job.py --on flink --parallelism 4",
     check: "eventide check job.py",
     advise: "eventide advise readings.csv --time captured --key device --picture bounds.png\n\neventide advise job.py",
     savepoint: "eventide savepoint state/job kept/before-the-change",

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from eventide.runners.flink.accounts import accounting_of
-from eventide.runners.flink.job import Job
-from eventide.runners.flink.job import jobs as jobs_of
+from eventide.runners.flink.remote import Job
+from eventide.runners.flink.remote import jobs as jobs_of
 from eventide.runners.flink.rest import DEFAULT_URL, Rest
 
 flink = typer.Typer(help="A Flink cluster on this machine (up, down), and jobs on a cluster.", no_args_is_help=True)

@@ -23,6 +23,13 @@ _JOB_MANAGER_HEAP = ("-Xms256m", "-Xmx768m")
 _LOG = """status = error
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = File
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %p %m %ex{3}%n
+appender.console.filter.threshold.type = ThresholdFilter
+appender.console.filter.threshold.level = ERROR
 appender.file.name = File
 appender.file.type = File
 appender.file.append = true
@@ -142,8 +149,12 @@ class Cluster:
             **self.memory.settings(),
             # a dead TaskManager is missed after seconds, not after the usual 50 s
             "heartbeat.interval": "1 s",
-            "heartbeat.timeout": "10 s",
+            "heartbeat.timeout": "20 s",
             "heartbeat.rpc-failure-threshold": 2,
+            # a machine that is busy with other things starts slowly
+            "pekko.startup-timeout": "60 s",
+            "pekko.ask.timeout": "30 s",
+            "pekko.tcp.timeout": "30 s",
             "cluster.evenly-spread-out-slots": True,
             **self.settings,
         }

@@ -38,6 +38,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private transient ListState<Long> savedStream;
     private transient long sent;
     private transient long sentGrain;
+    private transient Counters counters;
 
     Door(Plan plan) {
         this.plan = plan;
@@ -92,6 +93,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     @Override
     public void open() throws Exception {
         super.open();
+        counters = new Counters(getRuntimeContext());
         for (String name : new Account().named().keySet()) {
             getMetricGroup().gauge(name, () -> total().named().get(name));
         }
@@ -207,9 +209,21 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         });
     }
 
+    private void tell() {
+        clocks.all().forEach(clock -> counters.tell(clock.log, clock.account));
+        counters.tell(clocks.stream());
+    }
+
+    @Override
+    public void finish() throws Exception {
+        tell();
+        super.finish();
+    }
+
     @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
+        tell();
         saved.clear();
         for (LogClock clock : clocks.all()) {
             saved.add(clock.toBytes());
