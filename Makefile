@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+JAR := flink/target/eventide-flink.jar
 
-.PHONY: help demo test lint types arrows unit bench notebooks crash simulate services pins clean
+.PHONY: help demo test lint types arrows jar unit bench bench-flink wheel notebooks crash simulate services pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
 	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
 	@echo "make bench   measure speed, memory and latency against batch Polars"
+	@echo "make bench-flink  the same works on a Flink cluster of this machine, beside hand-written Flink SQL"
+	@echo "make wheel   build the wheel with the jar of the Flink job (needs Maven and a JDK 17)"
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (needs strace)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
@@ -26,7 +29,7 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)
 	$(BIN)/eventide demo
 
-test: lint types arrows unit
+test: lint types arrows jar unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -38,11 +41,25 @@ types: $(READY)
 arrows: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(READY)
+jar: $(JAR)
+
+# Maven runs the tests of the Java job before it makes the jar
+$(JAR): flink/pom.xml $(shell find flink/src -type f 2>/dev/null)
+	@command -v mvn >/dev/null || { echo "the Flink job is built by Maven: install maven and a JDK 17 (Debian: apt-get install maven openjdk-17-jdk-headless)"; exit 1; }
+	mvn -B -ntp -f flink/pom.xml package
+	@touch $@
+
+wheel: $(READY) $(JAR)
+	$(BIN)/hatchling build -t wheel
+
+unit: $(READY) $(JAR)
 	$(BIN)/python -m pytest
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
+
+bench-flink: $(READY) $(JAR)
+	$(BIN)/python -m benchmarks.flink
 
 notebooks: $(READY)
 	$(BIN)/python examples/run_notebooks.py --write

@@ -6,7 +6,9 @@
     ├── SourceError        a source cannot be opened or read
     ├── SinkError          a sink cannot be opened or written
     ├── CheckpointError    saved state cannot be read or does not fit
-    └── TooManyBadRows     the share of refused rows passed the limit that the user set
+    ├── TooManyBadRows     the share of refused rows passed the limit that the user set
+    ├── FlinkError         a Flink cluster cannot be reached, refuses a plan or fails at it
+    └── ServiceError       a server that Eventide starts itself cannot be fetched or does not start
 
 Law: a message says what was wrong, where, and what to do. Bad *rows* are never exceptions: they go to dead letters.
 """
@@ -66,3 +68,11 @@ class CheckpointError(EventideError):
 
 class TooManyBadRows(EventideError):
     """The share of refused rows passed the limit that the schema sets."""
+
+
+class FlinkError(EventideError):
+    """A Flink cluster that cannot be reached, that refuses a plan, or that fails at it."""
+
+
+class ServiceError(EventideError):
+    """A server that Eventide starts itself, and that cannot be fetched or does not start."""

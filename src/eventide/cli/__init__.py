@@ -17,6 +17,7 @@ from eventide.cli.check import check
 from eventide.cli.connectors import connectors
 from eventide.cli.demo import demo
 from eventide.cli.explain import explain
+from eventide.cli.flink import flink
 from eventide.cli.run import run
 from eventide.cli.savepoint import savepoint
 from eventide.cli.simulate import simulate
@@ -33,7 +34,8 @@ app = typer.Typer(
     add_completion=False,
 )
 _EXAMPLES: dict[Callable[..., None], str] = {
-    run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s",
+    run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s\n\n"
+    "eventide run job.py --on flink --parallelism 4",
     check: "eventide check job.py",
     advise: "eventide advise readings.csv --time captured --key device --picture bounds.png\n\neventide advise job.py",
     savepoint: "eventide savepoint state/job kept/before-the-change",
@@ -46,6 +48,7 @@ for command, example in _EXAMPLES.items():
     app.command(epilog=f"For example:\n\n{example}")(command)
 app.add_typer(explain, name="explain")
 app.add_typer(state, name="state")
+app.add_typer(flink, name="flink")
 
 
 def _version(show: bool) -> None:

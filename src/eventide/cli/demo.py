@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
+from eventide.cli.flink_run import STOPPED
 from eventide.cli.pipeline import duration as duration_option
-from eventide.cli.run import STOPPED, run_until_stopped
+from eventide.cli.run import run_until_stopped
 from eventide.radiation import Settings, doses, safecast, simulated
 
 

@@ -13,18 +13,19 @@ from typing import Annotated, Any
 
 import typer
 
+from eventide.cli.flink_run import STOPPED, FlinkSettings, run_on_flink
 from eventide.cli.pipeline import Pipeline, load
 from eventide.cli.pipeline import duration as duration_option
 from eventide.cli.progress import clear, progress
 from eventide.instants import instant_text
 from eventide.plan import Plan
+from eventide.plan.running import RUNNERS
 from eventide.runners import Outcome
 from eventide.runners import run as run_plan
+from eventide.runners.flink.rest import DEFAULT_URL
 
-STOPPED = 130
 
-
-def run(
+def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     pipeline: Pipeline,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
@@ -36,12 +37,26 @@ def run(
         str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")
     ] = "10s",
     start_from: Annotated[
-        str | None, typer.Option("--from", help="Begin at this savepoint, with an empty state folder.")
+        str | None, typer.Option("--from", help="Begin at this savepoint (embedded: with an empty state folder).")
     ] = None,
+    on: Annotated[str, typer.Option(help="Where to run it: embedded or flink.")] = "embedded",
+    flink_url: Annotated[str, typer.Option(help="With --on flink: the address of the cluster.")] = DEFAULT_URL,
+    parallelism: Annotated[int, typer.Option(min=1, max=128, help="With --on flink: how many parts it runs in.")] = 1,
+    detach: Annotated[bool, typer.Option("--detach", help="With --on flink: hand it over and return.")] = False,
 ) -> None:
     """Run a pipeline; windows are printed as they close, then the accounting. With --state it can be stopped or killed
-    at any time and goes on by itself when it is run again.
+    at any time and goes on by itself when it is run again. With --on flink it runs on a Flink cluster.
     """
+    if on not in RUNNERS:
+        raise typer.BadParameter(f"{on!r} is not a runner: use {', '.join(sorted(RUNNERS))}", param_hint="--on")
+    if on == "flink":
+        if state is not None or workers != 1:
+            raise typer.BadParameter(
+                "Flink keeps its own state: leave out --state and --workers, use --from and --parallelism",
+                param_hint="--on",
+            )
+        settings = FlinkSettings(flink_url, parallelism, checkpoint_every, start_from)
+        raise typer.Exit(run_on_flink(load(pipeline).plan, settings, quiet=quiet, detach=detach, name=pipeline.stem))
     if start_from is not None and state is None:
         raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
     stream = load(pipeline)

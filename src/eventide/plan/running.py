@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-RUNNERS = {"embedded": "eventide.runners.embedded:run"}
+RUNNERS = {"embedded": "eventide.runners.embedded:run", "flink": "eventide.runners.flink.run:run"}
 
 
 def runner(name: str) -> Callable[..., Any]:

@@ -218,8 +218,8 @@ class Stream(Joining, Detecting):
         return Stream(from_json(text))
 
     def run(self, *, on: str = "embedded", **settings: Any) -> Any:
-        """Run the stream and return its outcome. `on` names the runner; settings of the embedded one: see
-        `eventide.run`.
+        """Run the stream and return its outcome. `on` names the runner: `"embedded"`, whose settings are those of
+        `eventide.runners.run`, or `"flink"`, whose settings are those of `eventide.runners.flink.run.submit`.
         """
         return runner(on)(self.plan, **settings)
 

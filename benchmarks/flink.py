@@ -1,0 +1,290 @@
+"""W1, W2 and W3 on three engines: embedded, ours on Flink, and hand-written Flink SQL; from files and from Kafka.
+
+Run as `python -m benchmarks.flink [--events N] [--rounds N] [--work w1] [--source kafka]`. CPU seconds are those of the
+processes that do the work (the cluster's JobManager and TaskManager; the embedded run's own process), memory is their
+largest resident size. The broker's share is not counted. Every run writes its results: files to files, Kafka to Kafka.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+import eventide as et
+from benchmarks.works import readings
+from eventide import col
+from eventide.runners.flink.cluster import Cluster
+from eventide.runners.flink.distribution import Memory, library
+from eventide.runners.flink.remote import ENDED, Job, Start, begin
+from eventide.runners.flink.rest import Rest
+from eventide.servers.process import free_port
+from eventide.testing.services import running
+from eventide.testing.services.kafka import Kafka
+
+SCHEMA = {"sensor": str, "at": et.field(et.Instant, unit="ms"), "value": float}
+WINDOWS = {"w1": et.tumbling("10s"), "w2": et.sliding("60s", "5s"), "w3": et.session("5s")}
+APART_US = {"w1": 1_000, "w2": 1_000, "w3": 10_000}
+_SETTINGS = {
+    "pipeline.object-reuse": "true",
+    "execution.checkpointing.interval": "5 s",
+    "execution.checkpointing.mode": "EXACTLY_ONCE",
+}
+_SOURCE = {
+    "files": "'connector' = 'filesystem', 'path' = '{path}', 'format' = 'json'",
+    "kafka": "'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{servers}',"
+    " 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset', 'format' = 'json'",
+}
+_SINK = {
+    "files": "'connector' = 'filesystem', 'path' = '{out}', 'format' = 'json'",
+    "kafka": "'connector' = 'kafka', 'topic' = '{out}', 'properties.bootstrap.servers' = '{servers}',"
+    " 'format' = 'json', 'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{out}',"
+    " 'properties.transaction.timeout.ms' = '600000'",
+}
+_WINDOW = {
+    "w1": "TUMBLE(TABLE ev, DESCRIPTOR(rt), INTERVAL '10' SECOND)",
+    "w2": "HOP(TABLE ev, DESCRIPTOR(rt), INTERVAL '5' SECOND, INTERVAL '60' SECOND)",
+    "w3": "SESSION(TABLE ev PARTITION BY sensor, DESCRIPTOR(rt), INTERVAL '5' SECOND)",
+}
+_SCRIPT = """CREATE TABLE ev (sensor STRING, `at` BIGINT, `value` DOUBLE, rt AS TO_TIMESTAMP_LTZ(`at`, 3),
+  WATERMARK FOR rt AS rt - INTERVAL '2' SECOND) WITH ({source});
+CREATE TABLE results (sensor STRING, window_start TIMESTAMP(3), window_end TIMESTAMP(3), mean DOUBLE, low DOUBLE,
+  high DOUBLE, n BIGINT) WITH ({sink});
+INSERT INTO results SELECT sensor, window_start, window_end, AVG(`value`), MIN(`value`), MAX(`value`), COUNT(*)
+  FROM TABLE({window}) GROUP BY sensor, window_start, window_end;
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: seconds of wall and processor time, megabytes, result rows."""
+
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the events of a work are: files and a topic."""
+
+    work: str
+    folder: Path
+    topic: str
+    servers: str
+
+
+def stream(work: str, source: str, given: Input, out: str) -> et.Stream:
+    """Our sentence."""
+    read = (
+        et.read_ndjson(f"{given.folder}/*.ndjson", schema=SCHEMA)
+        if source == "files"
+        else et.read_kafka(given.topic, servers=given.servers, schema=SCHEMA, bounded=True)
+    )
+    timed = read.event_time("at", et.bounded("2s"), max_future=None).group_by("sensor").window(WINDOWS[work])
+    value = col("value")
+    made = timed.agg(mean=value.mean(), low=value.min(), high=value.max(), n=et.count())
+    return made.write(et.write_ndjson(f"{out}/") if source == "files" else et.write_kafka(out, servers=given.servers))
+
+
+def by_hand(work: str, source: str, given: Input, out: str) -> str:
+    """What a person would write in Flink SQL; late rows vanish there."""
+    place = {"path": given.folder, "topic": given.topic, "servers": given.servers, "out": out}
+    ends = {"source": _SOURCE[source].format(**place), "sink": _SINK[source].format(**place)}
+    return _SCRIPT.format(window=_WINDOW[work], **ends)
+
+
+def prepare(work: str, events: int, folder: Path, servers: str) -> Input:
+    """Write the events to two files and to a topic of two partitions."""
+    frame = readings(events, apart_us=APART_US[work]).with_columns(pl.col("at").dt.epoch("ms"))
+    place = folder / work
+    place.mkdir()
+    halves = [frame.gather_every(2), frame.gather_every(2, 1)]
+    from confluent_kafka import Producer
+
+    make_topic(servers, work, 2)
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+    for number, half in enumerate(halves):
+        half.write_ndjson(place / f"part-{number}.ndjson")
+        for line in half.write_ndjson().splitlines():
+            while True:
+                try:
+                    producer.produce(work, line, partition=number)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+    producer.flush(120)
+    return Input(work, place, work, servers)
+
+
+def make_topic(servers: str, name: str, partitions: int) -> None:
+    """A new topic."""
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.cimpl import NewTopic
+
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
+
+
+def embedded(work: str, source: str, given: Input, out: str) -> Cost:
+    """A run of the embedded engine in a process of its own, from its start to its end."""
+    words = [work, source, str(given.folder), given.topic, given.servers, out]
+    code = (
+        "import sys; from pathlib import Path; from benchmarks.flink import Input, stream; "
+        "w, s, f, t, k, o = sys.argv[1:]; stream(w, s, Input(w, Path(f), t, k), o).run(show=False)"
+    )
+    began = time.perf_counter()
+    child = subprocess.Popen([sys.executable, "-c", code, *words])
+    _, state, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(state)
+    assert child.returncode == 0
+    return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def on_cluster(cluster: Cluster, submit: Callable[[], Job]) -> Cost:
+    """A job, from its submission to its end."""
+    before = cpu_s(cluster)
+    began = time.perf_counter()
+    job = submit()
+    job.wait_until(lambda: job.state() in ENDED)
+    wall_s = time.perf_counter() - began
+    assert job.state() == "FINISHED", job.failure()
+    return Cost(wall_s, cpu_s(cluster) - before, rss_mb(cluster))
+
+
+def cpu_s(cluster: Cluster) -> float:
+    """The processor time of a cluster's processes so far."""
+    ticks = 0
+    for process in cluster.processes.values():
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(cluster: Cluster) -> float:
+    """The largest resident size of each process of a cluster, summed."""
+    lines = [Path(f"/proc/{process.pid}/status").read_text().splitlines() for process in cluster.processes.values()]
+    return sum(int(line.split()[1]) for one in lines for line in one if line.startswith("VmHWM")) / 1024
+
+
+def sql_jar(folder: Path) -> Path:
+    """The program that runs hand-written statements, compiled."""
+    classes = folder / "classes"
+    source = Path(__file__).with_name("SqlJob.java")
+    subprocess.run(["javac", "-cp", f"{library()}/*", "-d", str(classes), str(source)], check=True)
+    jar = folder / "sql-job.jar"
+    subprocess.run(["jar", "cf", str(jar), "-C", str(classes), "."], check=True)
+    return jar
+
+
+@contextmanager
+def cluster_in(folder: Path) -> Iterator[Cluster]:
+    """A cluster with one TaskManager, as the trials had it. A new one for each engine, or the second job of a JVM
+    would have the first one's compiled code.
+    """
+    made = Cluster(folder, free_port(), 1, 4, Memory(task=1536))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def rows_of(source: str, out: str, servers: str) -> int:
+    """How many rows came out: each engine has to have done the work."""
+    if source == "files":
+        files = [path for path in Path(out).rglob("*") if path.is_file() and not path.name.startswith((".", "_"))]
+        return sum(path.read_bytes().count(b"\n") for path in files)
+    schema = {"n": int}
+    found = et.read_kafka(out, servers=servers, schema=schema, bounded=True).write(et.call(len))
+    return found.run(show=False).accounting.total.received
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", nargs="*", default=list(WINDOWS))
+    parser.add_argument("--source", nargs="*", default=["files", "kafka"])
+    parser.add_argument("--parallelism", type=int, nargs="*", default=[1, 2])
+    settings = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="eventide-bench-"))
+    try:
+        with running(Kafka()) as kafka:
+            Bench(folder, kafka.address, settings.events, settings.rounds).run(
+                settings.work, settings.source, settings.parallelism
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Bench:
+    """All runs of one call; results are printed as rows of a table in Markdown."""
+
+    folder: Path
+    servers: str
+    events: int
+    rounds: int
+    number: int = 0
+
+    def run(self, works: list[str], sources: list[str], parallelisms: list[int]) -> None:
+        """Every work from every source on every engine."""
+        jar = sql_jar(self.folder)
+        print("| work | source | engine | wall s | CPU s | million rows a CPU second | RSS MB | rows out |")
+        print("|---|---|---|---|---|---|---|---|")
+        for work in works:
+            given = prepare(work, self.events, self.folder, self.servers)
+            for source in sources:
+                self._row(work, source, "embedded", lambda out: embedded(work, source, given, out))  # noqa: B023 - called at once
+                for parallelism in parallelisms:
+                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
+                        ours = lambda out: on_cluster(
+                            one, lambda: self._ours(one, work, source, given, out, parallelism)
+                        )
+                        self._row(work, source, f"ours on Flink, {parallelism}", ours)
+                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
+                        hand = lambda out: on_cluster(
+                            one, lambda: self._hand(one, jar, by_hand(work, source, given, out), parallelism)
+                        )
+                        self._row(work, source, f"Flink SQL by hand, {parallelism}", hand)
+
+    def _ours(self, cluster: Cluster, work: str, source: str, given: Input, out: str, parallelism: int) -> Job:
+        made = stream(work, source, given, out)
+        return made.run(on="flink", flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s").job  # type: ignore[no-any-return] # runners are found by name
+
+    def _hand(self, cluster: Cluster, jar: Path, script: str, parallelism: int) -> Job:
+        text = base64.urlsafe_b64encode(script.encode()).decode()
+        return begin(Rest(cluster.url), jar, Start((text,), parallelism, _SETTINGS, main="SqlJob"))
+
+    def _row(self, work: str, source: str, engine: str, run: Callable[[str], Cost]) -> None:
+        costs, rows = [], 0
+        for _ in range(self.rounds):
+            self.number += 1
+            out = f"out-{self.number}" if source == "kafka" else str(self.folder / f"out-{self.number}")
+            if source == "kafka":
+                make_topic(self.servers, out, 2)
+            costs.append(run(out))
+            rows = rows_of(source, out, self.servers)
+        best = min(costs, key=lambda cost: cost.cpu_s)
+        rate = self.events / best.cpu_s / 1e6
+        walls = min(cost.wall_s for cost in costs)
+        print(
+            f"| {work.upper()} | {source} | {engine} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+package eventide.flink;
+
+import java.io.IOException;
+import java.util.List;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+
+/** A window: its bounds, the terms of its aggregates, and what has come out of it. */
+final class Content {
+    long start;
+    long end;
+    /** The revision of the next row. */
+    int next;
+    /** A row has come out. */
+    boolean out;
+    /** The watermark has passed the end. */
+    boolean closed;
+    /** It has changed since its last early row. */
+    boolean dirty;
+    final Term[] terms;
+
+    Content(long start, long end, List<Aggregate> aggregates) {
+        this.start = start;
+        this.end = end;
+        this.terms = new Term[aggregates.size()];
+        for (int place = 0; place < terms.length; place++) {
+            terms[place] = aggregates.get(place).term();
+        }
+    }
+
+    /** Takes a row in; {@code inputs} are the values of the aggregates' inputs, behind the keys. */
+    void add(List<Aggregate> aggregates, Object[] values, Event event) {
+        for (int place = 0; place < terms.length; place++) {
+            Aggregate aggregate = aggregates.get(place);
+            if (aggregate.input() < 0) {
+                terms[place].add(null, event);
+                continue;
+            }
+            Object value = aggregate.counted(values[aggregate.input()]);
+            if (value != null) {
+                terms[place].add(value, event);
+            }
+        }
+    }
+
+    void merge(Content other) {
+        for (int place = 0; place < terms.length; place++) {
+            terms[place].merge(other.terms[place]);
+        }
+    }
+
+    void write(DataOutputView out) throws IOException {
+        out.writeLong(start);
+        out.writeLong(end);
+        out.writeInt(next);
+        out.writeByte((this.out ? 1 : 0) | (closed ? 2 : 0) | (dirty ? 4 : 0));
+        for (Term term : terms) {
+            term.write(out);
+        }
+    }
+
+    static Content read(DataInputView in, List<Aggregate> aggregates) throws IOException {
+        Content content = new Content(in.readLong(), in.readLong(), aggregates);
+        content.next = in.readInt();
+        int marks = in.readByte();
+        content.out = (marks & 1) != 0;
+        content.closed = (marks & 2) != 0;
+        content.dirty = (marks & 4) != 0;
+        for (Term term : content.terms) {
+            term.count = in.readLong();
+            term.readRest(in);
+        }
+        return content;
+    }
+}

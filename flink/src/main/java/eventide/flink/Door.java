@@ -1,0 +1,233 @@
+package eventide.flink;
+
+import java.util.List;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * The door: guards and clocks. Every row passes here once and gets the watermark that judges it.
+ *
+ * <p>Law: a refused row never touches a clock; all rows of a log meet the same door in their order. The door's own watermark, in
+ * microseconds, is the smallest of its logs: Flink takes the smallest of all doors.
+ */
+final class Door extends AbstractStreamOperator<Event> implements OneInputStreamOperator<Event, Event> {
+    static final OutputTag<Event> LATE = new OutputTag<>("late", PlainType.EVENT);
+    static final OutputTag<Event> DEAD = new OutputTag<>("dead_letters", PlainType.EVENT);
+
+    private final Plan plan;
+    private final Guards guards;
+    private final Windows windows;
+    private final int time;
+    private final int keep;
+    private final int keepBehind;
+    private final boolean byKey;
+    private final int[] kept;
+    private final Grain grain;
+
+    private transient Clocks clocks;
+    private transient ListState<byte[]> saved;
+    private transient ListState<Long> savedStream;
+    private transient long sent;
+    private transient long sentGrain;
+    private transient Counters counters;
+
+    Door(Plan plan) {
+        this.plan = plan;
+        this.guards = Guards.of(plan);
+        this.windows = Windows.of(plan.window());
+        this.time = plan.place(plan.time());
+        this.keep = plan.columns().stream().anyMatch(one -> one.name().equals("_keep")) ? plan.place("_keep") : -1;
+        this.keepBehind = plan.columns().stream().anyMatch(one -> one.name().equals("_keep_behind")) ? plan.place("_keep_behind") : -1;
+        this.byKey = plan.closesByKey();
+        this.kept = Narrow.places(plan);
+        this.grain = Grain.of(plan.window());
+    }
+
+    /** Which of the doors a log belongs to. Logs that are known beforehand are dealt out in turn. */
+    static int of(String log, List<String> logs, int doors) {
+        int place = logs.indexOf(log);
+        return Math.floorMod(place < 0 ? log.hashCode() : place, doors);
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        Plan.EventTime settings = plan.eventTime();
+        clocks = new Clocks(
+                settings,
+                settings.marker() == null ? -1 : plan.place(settings.marker()),
+                settings.clockKey() == null ? -1 : plan.place(settings.clockKey()));
+        sent = Instants.NO_WATERMARK;
+        sentGrain = Long.MIN_VALUE;
+        List<String> logs = plan.logs();
+        int mine = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+        int doors = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+        logs.stream().filter(log -> of(log, logs, doors) == mine).forEach(clocks::of);
+        saved = context.getOperatorStateStore()
+                .getUnionListState(new ListStateDescriptor<>("logs", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
+        savedStream = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("stream", Types.LONG));
+        if (context.isRestored()) {
+            for (byte[] bytes : saved.get()) {
+                LogClock clock = LogClock.of(bytes);
+                if (of(clock.log, logs, doors) == mine) {
+                    clocks.put(clock);
+                }
+            }
+            long least = Instants.END_OF_TIME;
+            for (long stream : savedStream.get()) {
+                least = Math.min(least, stream);
+            }
+            clocks.restoreStream(least == Instants.END_OF_TIME ? Instants.NO_WATERMARK : least);
+        }
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        counters = new Counters(getRuntimeContext());
+        for (String name : new Account().named().keySet()) {
+            getMetricGroup().gauge(name, () -> total().named().get(name));
+        }
+        getMetricGroup().gauge("watermark_us", () -> clocks.stream());
+        if (plan.eventTime().idleAfterUs() != Instants.UNKNOWN) {
+            long now = getProcessingTimeService().getCurrentProcessingTime();
+            clocks.all().forEach(clock -> clock.seenMs = now);
+            lookForSilence();
+        }
+    }
+
+    /** The account of this door's logs. */
+    Account total() {
+        Account total = new Account();
+        clocks.all().forEach(clock -> total.add(clock.account));
+        return total;
+    }
+
+    @Override
+    public void processElement(StreamRecord<Event> record) {
+        Event event = record.getValue();
+        LogClock clock = clocks.of(event.log);
+        switch (event.kind) {
+            case Event.ROW, Event.REFUSED -> take(event, clock);
+            case Event.HEARTBEAT -> {
+                clocks.comeBack(clock);
+                clock.watermark = Math.max(clock.watermark, event.time);
+            }
+            case Event.IDLE -> clock.idle = true;
+            case Event.FINISHED -> clock.finished = true;
+            default -> throw new IllegalStateException("an event of the unknown kind " + event.kind);
+        }
+        clocks.settle();
+        send();
+    }
+
+    private void take(Event event, LogClock clock) {
+        clock.account.received++;
+        if (event.kind == Event.REFUSED) {
+            clock.account.deadLetters++;
+            output.collect(DEAD, new StreamRecord<>(event));
+            return;
+        }
+        if (keep >= 0 && !Boolean.TRUE.equals(event.values[keep])) {
+            clock.account.filtered++;
+            return;
+        }
+        String refusal = guards.refusal(event.values[time], event.arrival);
+        if (refusal != null) {
+            clock.account.deadLetters++;
+            output.collect(DEAD, new StreamRecord<>(Refused.of(event, refusal, plan)));
+            return;
+        }
+        event.time = (Long) event.values[time];
+        clock.seenMs = plan.eventTime().idleAfterUs() == Instants.UNKNOWN ? 0 : getProcessingTimeService().getCurrentProcessingTime();
+        clocks.comeBack(clock);
+        event.before = clocks.before(clock, event.values);
+        clocks.observe(clock, event.values, event.time);
+        if (keepBehind >= 0 && !Boolean.TRUE.equals(event.values[keepBehind])) {
+            clock.account.filtered++;
+            return;
+        }
+        Windows.Verdict verdict = windows.judge(event.time, event.before);
+        if (verdict != null) {
+            clock.account.count(verdict);
+        }
+        if (verdict == Windows.Verdict.LATE) {
+            if (!"drop".equals(plan.window().policy())) {
+                output.collect(LATE, new StreamRecord<>(event));
+            }
+            return;
+        }
+        Event narrow = verdict == null ? event : event.with(Narrow.of(event.values, kept));
+        narrow.closing = byKey ? clocks.closing(event.values) : Instants.NO_WATERMARK;
+        output.collect(new StreamRecord<>(narrow));
+    }
+
+    /** Tells the windows how far the door is, whenever it has passed an instant at which one of them may be due. */
+    private void send() {
+        long stream = clocks.stream();
+        if (stream == sent) {
+            return;
+        }
+        long reached = stream == Instants.END_OF_TIME ? Long.MAX_VALUE : grain.of(stream);
+        if (reached != sentGrain) {
+            sent = stream;
+            sentGrain = reached;
+            output.emitWatermark(new Watermark(Instants.toFlink(stream)));
+        }
+    }
+
+    /** Only the end of all input comes from in front of the door: what time it is, the door itself finds out. */
+    @Override
+    public void processWatermark(Watermark mark) {
+        if (mark.getTimestamp() == Long.MAX_VALUE) {
+            clocks.finish();
+            send();
+        }
+    }
+
+    private void lookForSilence() {
+        long afterMs = Math.max(plan.eventTime().idleAfterUs() / 1000, 1);
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        getProcessingTimeService().registerTimer(now + Math.max(afterMs / 4, 1), at -> {
+            for (LogClock clock : clocks.all()) {
+                if (clock.isAlive() && at - clock.seenMs >= afterMs) {
+                    clock.idle = true;
+                }
+            }
+            clocks.settle();
+            send();
+            lookForSilence();
+        });
+    }
+
+    private void tell() {
+        clocks.all().forEach(clock -> counters.tell(clock.log, clock.account));
+        counters.tell(clocks.stream());
+    }
+
+    @Override
+    public void finish() throws Exception {
+        tell();
+        super.finish();
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        super.snapshotState(context);
+        tell();
+        saved.clear();
+        for (LogClock clock : clocks.all()) {
+            saved.add(clock.toBytes());
+        }
+        savedStream.update(List.of(clocks.stream()));
+    }
+}

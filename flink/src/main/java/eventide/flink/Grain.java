@@ -1,0 +1,25 @@
+package eventide.flink;
+
+import java.io.Serializable;
+
+/** How finely the door's watermark is told: on a grid, only when it passes an instant at which a window may be due. */
+record Grain(long step, long offset) implements Serializable {
+    static Grain of(Plan.Window window) {
+        if (!window.kind().equals("sliding")) {
+            return new Grain(1, 0);
+        }
+        long step = gcd(gcd(window.sizeUs(), window.slideUs()), window.lateUs());
+        if ("every".equals(window.early())) {
+            step = gcd(gcd(step, window.everyUs()), window.offsetUs());
+        }
+        return new Grain(step, window.offsetUs());
+    }
+
+    long of(long watermark) {
+        return step == 1 ? watermark : Math.floorDiv(watermark - offset, step);
+    }
+
+    private static long gcd(long a, long b) {
+        return b == 0 ? a : gcd(b, a % b);
+    }
+}

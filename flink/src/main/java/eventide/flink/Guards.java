@@ -1,0 +1,35 @@
+package eventide.flink;
+
+import java.io.Serializable;
+
+/** What is refused in front of every clock, with the reason. Law: one bad clock must never make everybody else late. */
+record Guards(long maxFutureUs, long maxAgeUs, long reachUs) implements Serializable {
+    static Guards of(Plan plan) {
+        Plan.Window window = plan.window();
+        long reach = switch (window.kind()) {
+            case "session" -> window.gapUs();
+            case "count" -> (window.timeoutUs() == Instants.UNKNOWN ? 0 : window.timeoutUs()) + 1;
+            case "sliding" -> window.sizeUs();
+            case "calendar" -> 367L * 86_400_000_000L;
+            default -> 0;
+        };
+        return new Guards(plan.eventTime().maxFutureUs(), plan.eventTime().maxAgeUs(), reach);
+    }
+
+    /** Why a row is refused; null when it may pass. */
+    String refusal(Object time, long arrival) {
+        if (!(time instanceof Long at)) {
+            return "event time is missing";
+        }
+        if (at < Instants.EARLIEST || at > Instants.END_OF_TIME - reachUs) {
+            return "event time is out of range";
+        }
+        if (arrival == Instants.UNKNOWN) {
+            return null;
+        }
+        if (maxFutureUs != Instants.UNKNOWN && at > arrival + maxFutureUs) {
+            return "event time is too far in the future";
+        }
+        return maxAgeUs != Instants.UNKNOWN && at < arrival - maxAgeUs ? "event time is too old" : null;
+    }
+}

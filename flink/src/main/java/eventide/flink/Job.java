@@ -1,0 +1,119 @@
+package eventide.flink;
+
+import java.util.List;
+import org.apache.flink.api.common.functions.Partitioner;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.table.api.Schema;
+import org.apache.flink.table.api.Table;
+import org.apache.flink.table.api.bridge.java.StreamStatementSet;
+import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.connector.ChangelogMode;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.types.Row;
+
+/** A plan on Flink: tables, then the door, then windows, then tables again. Arguments: --plan and the plan's JSON in base64. */
+public final class Job {
+    private Job() {}
+
+    public static void main(String[] arguments) throws Exception {
+        Plan plan = Plan.ofArguments(arguments);
+        StreamExecutionEnvironment environment =
+                StreamExecutionEnvironment.getExecutionEnvironment(Configuration.fromMap(plan.settings()));
+        build(plan, environment);
+        environment.execute(plan.settings().getOrDefault("pipeline.name", "eventide"));
+    }
+
+    /** Puts the plan's operators and tables into an environment. */
+    static void build(Plan plan, StreamExecutionEnvironment environment) {
+        StreamTableEnvironment tables = StreamTableEnvironment.create(environment);
+        tables.getConfig().set("table.local-time-zone", "UTC");
+        DataStream<Event> events = read(plan, tables);
+        SingleOutputStreamOperator<Event> judged = door(plan, events, environment.getParallelism());
+        SingleOutputStreamOperator<Row> results = windows(plan, judged);
+        write(plan, tables, judged, results);
+    }
+
+    private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables) {
+        Plan.Source source = plan.sources().get(0);
+        tables.executeSql(source.ddl());
+        SingleOutputStreamOperator<Event> records = rows(tables, tables.sqlQuery(source.query()))
+                .process(new Intake(source), PlainType.EVENT).name("intake " + source.name()).uid("intake");
+        DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
+        if (plan.select() == null) {
+            return records.union(refused);
+        }
+        Tables.Shape shape = Tables.intake(source.columns());
+        DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns");
+        tables.createTemporaryView("intake", tables.fromDataStream(typed, shape.schema(List.of()).build()));
+        DataStream<Event> selected = rows(tables, tables.sqlQuery(plan.select()))
+                .map(new Tables.ToEvent(plan.columns()), PlainType.EVENT).name("events");
+        return selected.union(refused);
+    }
+
+    /** A table as a stream of rows without any conversion. */
+    private static DataStream<RowData> rows(StreamTableEnvironment tables, Table table) {
+        return tables.toDataStream(table, table.getResolvedSchema().toSourceRowDataType().bridgedTo(RowData.class));
+    }
+
+    /** All rows of a log meet the same door; one door alone where watermarks of several logs decide what comes out. */
+    private static SingleOutputStreamOperator<Event> door(Plan plan, DataStream<Event> events, int parallelism) {
+        List<String> logs = plan.logs();
+        boolean alone = logs.isEmpty() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
+        int doors = alone ? 1 : Math.min(parallelism, logs.size());
+        Partitioner<String> toDoor = (log, many) -> Door.of(log, logs, many);
+        DataStream<Event> dealt = parallelism == 1 ? events : events.partitionCustom(toDoor, event -> event.log);
+        SingleOutputStreamOperator<Event> judged = dealt.transform("door", PlainType.EVENT, new Door(plan)).uid("door");
+        return parallelism == 1 ? judged : judged.setParallelism(doors);
+    }
+
+    private static SingleOutputStreamOperator<Row> windows(Plan plan, DataStream<Event> judged) {
+        Tables.Shape shape = Results.results(plan);
+        return judged.keyBy(keyOf(plan), PlainType.KEY)
+                .transform(plan.window().kind() + " windows", shape.information(), new WindowOperator(plan)).uid("windows");
+    }
+
+    /** The key of a row behind the door; sessions belong to a log too. */
+    static KeySelector<Event, Key> keyOf(Plan plan) {
+        int keys = plan.window().keys().size();
+        if (!plan.window().kind().equals("session")) {
+            return event -> new Key(java.util.Arrays.copyOf(event.values, keys));
+        }
+        int[] places = plan.places(plan.window().keys());
+        return event -> {
+            Object[] values = java.util.Arrays.copyOf(Narrow.of(event.values, places), keys + 1);
+            values[keys] = event.log;
+            return new Key(values);
+        };
+    }
+
+    private static void write(
+            Plan plan, StreamTableEnvironment tables, SingleOutputStreamOperator<Event> judged, SingleOutputStreamOperator<Row> results) {
+        Tables.Shape shape = Results.results(plan);
+        DataStream<Row> shown = results.map(Results.ToResult.of(shape, false), shape.information()).name("results");
+        tables.createTemporaryView("results", tables.fromDataStream(shown, shape.schema(List.of()).build()));
+        if (!plan.identity().isEmpty()) {
+            DataStream<Row> changes = results.map(Results.ToResult.of(shape, true), shape.information()).name("changes");
+            Schema keyed = shape.schema(plan.identity()).primaryKey(plan.identity()).build();
+            tables.createTemporaryView("changes", tables.fromChangelogStream(changes, keyed, ChangelogMode.upsert()));
+        }
+        Tables.Shape late = Results.late(plan);
+        boolean judges = plan.window().kind().equals("session");
+        DataStream<Event> behind = judges ? results.getSideOutput(Door.LATE) : judged.getSideOutput(Door.LATE);
+        tables.createTemporaryView("late", tables.fromDataStream(
+                behind.map(new Results.ToLate(plan), late.information()).name("late"), late.schema(List.of()).build()));
+        Tables.Shape dead = Results.dead();
+        tables.createTemporaryView("dead_letters", tables.fromDataStream(
+                judged.getSideOutput(Door.DEAD).map(new Results.ToDead(dead), dead.information()).name("dead letters"),
+                dead.schema(List.of()).build()));
+        StreamStatementSet statements = tables.createStatementSet();
+        for (Plan.Output output : plan.outputs()) {
+            tables.executeSql(output.ddl());
+            statements.addInsertSql(output.insert());
+        }
+        statements.attachAsDataStream();
+    }
+}

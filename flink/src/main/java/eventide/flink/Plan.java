@@ -1,0 +1,179 @@
+package eventide.flink;
+
+import java.io.IOException;
+import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+
+/** A plan as the compiler in Python writes it: flink/README.md has its shape. Durations are microseconds. */
+record Plan(
+        List<Source> sources,
+        String select,
+        List<Column> columns,
+        String time,
+        EventTime eventTime,
+        Window window,
+        List<Output> outputs,
+        List<String> identity,
+        Map<String, String> settings)
+        implements Serializable {
+    static final int VERSION = 1;
+
+    /** A column and its type: integer, float, string, boolean or instant; at a source with the rules of its field. */
+    record Column(String name, String type, String path, String unit, boolean nullable, String minimum, String maximum)
+            implements Serializable {}
+
+    /**
+     * A table of records as bytes, and how a record is read. The query gives record, log, offset and arrival; where there is no offset
+     * rows are counted. A log is a file below {@code root}, where that is given; {@code single} names the only log.
+     */
+    record Source(
+            String name, String ddl, String query, String format, String separator, boolean header, List<Column> columns, String arrival,
+            List<String> logs, String root, String single,
+            List<String> fields)
+            implements Serializable {
+        String log(String found) {
+            if (single != null) {
+                return single;
+            }
+            if (root == null) {
+                return found;
+            }
+            String path = found.replaceFirst("^file:/*", "/");
+            return path.startsWith(root) ? path.substring(root.length()) : path;
+        }
+    }
+
+    /** Strategy, clocks and guards; UNKNOWN stands for a setting that is not set. */
+    record EventTime(
+            String strategy, long delayUs, double lateRate, long minUs, long maxUs, String marker, String clockKey, long capUs,
+            long maxFutureUs, long maxAgeUs, long idleAfterUs, boolean closesByKey)
+            implements Serializable {}
+
+    /** Keys, window and aggregates. */
+    record Window(
+            String kind, List<String> keys, List<String> inputs, long sizeUs, long slideUs, long offsetUs, long gapUs, long count, long timeoutUs,
+            String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs)
+            implements Serializable {}
+
+    /** A statement that writes a named output. */
+    record Output(String ddl, String insert) implements Serializable {}
+
+    static Plan ofArguments(String[] arguments) throws IOException {
+        for (int place = 0; place + 1 < arguments.length; place++) {
+            if (arguments[place].equals("--plan")) {
+                byte[] bytes = Base64.getUrlDecoder().decode(arguments[place + 1].replace('+', '-').replace('/', '_'));
+                return of(new ObjectMapper().readTree(new String(bytes, StandardCharsets.UTF_8)));
+            }
+        }
+        throw new IllegalArgumentException("no plan is given: pass --plan and the plan's JSON in base64");
+    }
+
+    static Plan of(JsonNode tree) {
+        if (tree.path("version").asInt() != VERSION) {
+            throw new IllegalArgumentException(
+                    "the plan has version " + tree.path("version") + ", this job reads version " + VERSION + ": compile it with the same release");
+        }
+        return new Plan(
+                each(tree.path("sources"), Plan::source), text(tree, "select"), each(tree.path("columns"), Plan::column),
+                text(tree, "time"), eventTime(tree.path("event_time")),
+                tree.hasNonNull("window") ? window(tree.path("window")) : null,
+                each(tree.path("outputs"), one -> new Output(text(one, "ddl"), text(one, "insert"))),
+                each(tree.path("identity"), JsonNode::asText), settings(tree.path("settings")));
+    }
+
+    int place(String column) {
+        for (int place = 0; place < columns.size(); place++) {
+            if (columns.get(place).name().equals(column)) {
+                return place;
+            }
+        }
+        throw new IllegalArgumentException("the plan has no column " + column);
+    }
+
+    int[] places(List<String> names) {
+        return names.stream().mapToInt(this::place).toArray();
+    }
+
+    /** All logs that there are, or an empty list where nobody knows beforehand. */
+    List<String> logs() {
+        return sources.stream().flatMap(one -> one.logs().stream()).toList();
+    }
+
+    /** True when the windows of a key close by the key's own clock. */
+    boolean closesByKey() {
+        return eventTime.closesByKey();
+    }
+
+    private static Source source(JsonNode one) {
+        return new Source(
+                text(one, "name"), text(one, "ddl"), text(one, "query"), text(one, "format"), text(one, "separator"),
+                one.path("header").asBoolean(), each(one.path("columns"), Plan::column), text(one, "arrival"),
+                each(one.path("logs"), JsonNode::asText), text(one, "root"), text(one, "single"),
+                each(one.path("fields"), JsonNode::asText));
+    }
+
+    private static Map<String, String> settings(JsonNode one) {
+        Map<String, String> settings = new HashMap<>();
+        one.properties().forEach(setting -> settings.put(setting.getKey(), setting.getValue().asText()));
+        return settings;
+    }
+
+    private static Column column(JsonNode one) {
+        return new Column(
+                text(one, "name"), text(one, "type"), text(one, "path"), one.path("unit").asText("ms"), one.path("nullable").asBoolean(true),
+                text(one, "minimum"), text(one, "maximum"));
+    }
+
+    private static EventTime eventTime(JsonNode one) {
+        return new EventTime(
+                text(one, "strategy"), us(one, "delay_us"), one.path("late_rate").asDouble(), us(one, "min_us"), us(one, "max_us"),
+                text(one, "marker"), text(one, "clock_key"), us(one, "cap_us"), us(one, "max_future_us"), us(one, "max_age_us"),
+                us(one, "idle_after_us"), one.path("closes_by_key").asBoolean());
+    }
+
+    private static Window window(JsonNode one) {
+        return new Window(
+                text(one, "kind"), each(one.path("keys"), JsonNode::asText), each(one.path("inputs"), JsonNode::asText), us(one, "size_us"), us(one, "slide_us"),
+                one.path("offset_us").asLong(), us(one, "gap_us"), one.path("count").asLong(), us(one, "timeout_us"),
+                text(one, "unit"), text(one, "timezone"), each(one.path("aggregates"), Plan::aggregate), text(one, "policy"),
+                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"));
+    }
+
+    private static Aggregate aggregate(JsonNode one) {
+        Map<String, Object> arguments = new HashMap<>();
+        one.path("arguments").properties().forEach(argument -> arguments.put(argument.getKey(), value(argument.getValue())));
+        return new Aggregate(text(one, "name"), text(one, "function"), one.path("input").asInt(-1), text(one, "type"), arguments);
+    }
+
+    private static Object value(JsonNode one) {
+        if (one.isArray()) {
+            double[] edges = new double[one.size()];
+            for (int place = 0; place < edges.length; place++) {
+                edges[place] = one.get(place).asDouble();
+            }
+            return edges;
+        }
+        return one.isIntegralNumber() ? (Object) one.asLong() : (Object) one.asDouble();
+    }
+
+    private static String text(JsonNode one, String name) {
+        return one.hasNonNull(name) ? one.get(name).asText() : null;
+    }
+
+    private static long us(JsonNode one, String name) {
+        return one.hasNonNull(name) ? one.get(name).asLong() : Instants.UNKNOWN;
+    }
+
+    private static <T> List<T> each(JsonNode many, java.util.function.Function<JsonNode, T> read) {
+        List<T> made = new ArrayList<>();
+        many.forEach(one -> made.add(read.apply(one)));
+        return made;
+    }
+}

@@ -1,0 +1,153 @@
+package eventide.flink;
+
+import java.util.List;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+
+/** The windows of all keys. Rows come judged by the door; timers are in microseconds, because the door's watermark is. */
+final class WindowOperator extends AbstractStreamOperator<Row>
+        implements OneInputStreamOperator<Event, Row>, Triggerable<Key, VoidNamespace>, Windows.Outlet {
+    private final Plan.Window window;
+    private final Windows windows;
+    private final boolean judges;
+    private final int[] kept;
+
+    private transient InternalTimerService<VoidNamespace> timers;
+    private transient ValueState<KeyState> states;
+    private transient ListState<byte[]> savedAccount;
+    private transient Account account;
+
+    WindowOperator(Plan plan) {
+        this.window = plan.window();
+        this.windows = Windows.of(window);
+        this.judges = window.kind().equals("session");
+        this.kept = Narrow.places(plan);
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        savedAccount = context.getOperatorStateStore()
+                .getListState(new ListStateDescriptor<>("account", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
+        account = new Account();
+        for (byte[] bytes : savedAccount.get()) {
+            Account part = new Account();
+            part.read(new DataInputDeserializer(bytes));
+            account.add(part);
+        }
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        List<Aggregate> inputs = window.aggregates();
+        states = getPartitionedState(new ValueStateDescriptor<>("windows", new KeyState.Serializer(inputs)));
+        timers = getInternalTimerService("windows", VoidNamespaceSerializer.INSTANCE, this);
+        if (judges) {
+            for (String name : List.of("on_time", "corrected", "late")) {
+                getMetricGroup().gauge(name, () -> account.named().get(name));
+            }
+        }
+    }
+
+
+    /** What became of the rows that this operator judged: those of sessions. */
+    Account account() {
+        return account;
+    }
+
+    @Override
+    public void processElement(StreamRecord<Event> record) throws Exception {
+        Event event = record.getValue();
+        Key key = (Key) getCurrentKey();
+        KeyState state = states.value();
+        if (state == null) {
+            state = new KeyState();
+        }
+        Event inner = judges ? event.with(Narrow.of(event.values, kept)) : event;
+        Windows.Verdict verdict = windows.add(state, key, inputsOf(inner), closing(state), this);
+        if (judges) {
+            account.count(verdict);
+            if (verdict == Windows.Verdict.LATE && !"drop".equals(window.policy())) {
+                output.collect(Door.LATE, new StreamRecord<>(event));
+            }
+        }
+        if (event.closing > state.closing) {
+            state.closing = event.closing;
+            windows.due(state, key, closing(state), this);
+        }
+        keep(state);
+    }
+
+    /** The values behind the keys. */
+    private Event inputsOf(Event event) {
+        int keys = window.keys().size();
+        Object[] inputs = new Object[event.values.length - keys];
+        System.arraycopy(event.values, keys, inputs, 0, inputs.length);
+        return event.with(inputs);
+    }
+
+    private long closing(KeyState state) {
+        return Math.max(state.closing, Instants.fromFlink(timers.currentWatermark()));
+    }
+
+    private void keep(KeyState state) throws Exception {
+        if (state.isEmpty()) {
+            states.clear();
+        } else {
+            states.update(state);
+        }
+    }
+
+    @Override
+    public void onEventTime(InternalTimer<Key, VoidNamespace> timer) throws Exception {
+        KeyState state = states.value();
+        if (state != null) {
+            windows.due(state, timer.getKey(), closing(state), this);
+            keep(state);
+        }
+    }
+
+    @Override
+    public void onProcessingTime(InternalTimer<Key, VoidNamespace> timer) {
+        throw new IllegalStateException("windows set no timers by the clock on the wall");
+    }
+
+    @Override
+    public void emit(Content content, Key key, Windows.Mark mark, String log, Long number) {
+        output.collect(new StreamRecord<>(Windows.row(window, content, key, mark, log, number)));
+        if (!mark.repeats()) {
+            content.next++;
+            content.out = true;
+        }
+    }
+
+    @Override
+    public void wake(long instant) {
+        timers.registerEventTimeTimer(VoidNamespace.INSTANCE, Instants.toFlink(instant));
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        super.snapshotState(context);
+        DataOutputSerializer out = new DataOutputSerializer(64);
+        account.write(out);
+        savedAccount.update(List.of(out.getCopyOfBuffer()));
+    }
+}

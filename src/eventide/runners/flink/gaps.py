@@ -1,0 +1,136 @@
+"""What Flink cannot run of a plan, each with its reason.
+
+Law: found before anything runs; what is not named here gives the same answer there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from eventide.errors import ExpressionError
+from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
+from eventide.expressions import to_sql as printed
+from eventide.plan import Filter, Plan, Select, WindowedAggregate, WithColumns
+from eventide.plan.types import type_name
+from eventide.runners.flink import sql
+from eventide.runners.flink.sinks import sink_gaps
+from eventide.runners.flink.sources import source_gaps
+from eventide.runners.flink.steps import step_gaps
+from eventide.semantics.eventtime import Adaptive, EventTime, OwnStrategy, Perfect
+from eventide.semantics.windows import Calendar
+
+AGGREGATES: Mapping[str, str] = {
+    "count_distinct": "its hashes are those of Polars, which the job cannot compute",
+    "median": "its buckets rest on a table of powers that is not the same in Java to the last bit",
+    "quantile": "its buckets rest on a table of powers that is not the same in Java to the last bit",
+    "time_weighted_mean": "its sum of doubles is rounded in another order than by Polars",
+}
+"""The aggregates that the job does not have, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of a plan that Flink cannot run as the embedded engine does, and why."""
+
+    where: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}"
+
+
+def gaps_of(plan: Plan) -> tuple[Gap, ...]:
+    """Everything of a plan that Flink cannot run. The plan must have passed its check."""
+    return tuple(Gap(where, why) for where, why in _found(plan))
+
+
+def _found(plan: Plan) -> Iterator[tuple[str, str]]:
+    if plan.derived is not None:
+        yield "stream", "joins, captures and merges run embedded only"
+        return
+    if len(plan.inputs) > 1:
+        yield "union", "the job reads one source"
+    for one in plan.inputs:
+        yield from ((f"source {one.source.name}", why) for why in source_gaps(one.source))
+    if plan.aggregate is None or plan.event_time is None:
+        yield "stream", "it has no windows: the job is for windows"
+        return
+    yield from _event_time_gaps(plan.event_time)
+    columns = dict(_columns(plan))
+    source = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
+    yield from step_gaps("in front of event_time", (*plan.inputs[0].steps, *plan.before), source)
+    yield from step_gaps("behind event_time", plan.after, columns)
+    yield from _window_gaps(plan.aggregate, columns)
+    yield from _output_gaps(plan)
+
+
+def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
+    columns = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
+    for step in (*plan.inputs[0].steps, *plan.before, *plan.after):
+        if isinstance(step, Select | WithColumns):
+            made = {name: type_of(expression, columns) for name, expression in step.columns}
+            columns = made if isinstance(step, Select) else columns | made
+    yield from columns.items()
+
+
+def _event_time_gaps(settings: EventTime) -> Iterator[tuple[str, str]]:
+    match settings.strategy:
+        case Adaptive():
+            yield "event_time", "adaptive() learns from logarithms that are not the same in Java to the last bit"
+        case Perfect():
+            yield "event_time", "perfect() reads its input twice, which only an embedded run does"
+        case OwnStrategy():
+            yield "event_time", f"{type(settings.strategy).__name__} is Python"
+    if settings.close_when_idle:
+        yield "event_time", "close_when_idle: the job leaves windows open while all logs are idle"
+
+
+def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key in query.keys:
+        if not sql.is_flat(columns.get(key, "null")):
+            yield f"group_by {key}", f"it is a {columns.get(key)}: keys are flat values there"
+    for name, aggregate in query.aggregates:
+        yield from ((f"agg {name}", why) for why in _aggregate_gaps(aggregate, columns))
+    if query.fill_empty:
+        yield "window", 'fill="empty" needs to know how far all keys together are, which no part of the job does'
+    if query.completeness:
+        yield "window", "completeness is measured by the embedded engine only"
+    if isinstance(query.window, Calendar) and query.window.timezone != "UTC":
+        yield "window", f"the rules of {query.window.timezone} come from Java there, which may know others"
+
+
+def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(aggregate, OwnAggregate):
+        yield "an aggregate of your own is made of Polars expressions"
+        return
+    if aggregate.function in AGGREGATES:
+        yield f"{aggregate.function}: {AGGREGATES[aggregate.function]}"
+        return
+    if aggregate.of is None:
+        return
+    kind = type_of(aggregate.of, columns)
+    if not sql.is_flat(kind):
+        yield f"it takes a {kind}: only flat values cross into Flink"
+    try:
+        printed(aggregate.of, "flink")
+        result_type(aggregate, columns)
+    except ExpressionError as fault:
+        yield str(fault)
+
+
+def _output_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
+    query = plan.aggregate
+    assert query is not None
+    if plan.rates or plan.watched:
+        yield "alerts", "detection runs embedded only"
+    revised = bool(query.lateness.allowed_us) or query.early is not None
+    sections = [("results", plan.finish), *((f"output {one.name}", one.steps) for one in plan.branches)]
+    for where, steps in sections:
+        if revised and any(isinstance(step, Filter) for step in steps):
+            yield where, "a filter of results that may be revised has to take rows back, which the job does not do"
+        yield from step_gaps(where, steps, {})
+    for write in plan.writes:
+        yield from ((f"sink {write.sink.name}", why) for why in sink_gaps(plan, write))
+    if not plan.writes:
+        yield "outputs", "nothing is written: a cluster keeps no results in memory, so say where they go with write"

@@ -1,0 +1,35 @@
+"""The jar of our job: where it is, and how it gets to a cluster.
+
+Law: a jar of the same bytes goes to a cluster once; its name there holds their checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from eventide.errors import FlinkError
+from eventide.runners.flink.rest import Rest
+
+MAIN = "eventide.flink.Job"
+_NAME = "eventide-flink.jar"
+_BESIDE = Path(__file__).with_name(_NAME)
+_BUILT = Path(__file__).resolve().parents[4] / "flink" / "target" / _NAME
+
+
+def jar_path() -> Path:
+    """The jar: in an installed package beside this module, in a checkout where Maven builds it."""
+    for path in (_BESIDE, _BUILT):
+        if path.is_file():
+            return path
+    raise FlinkError("the jar of the Flink job is not built: run `make flink/target/eventide-flink.jar`")
+
+
+def uploaded(rest: Rest, jar: Path) -> str:
+    """The cluster's name for a jar, which is brought there unless it has it."""
+    content = jar.read_bytes()
+    name = f"{jar.stem}-{hashlib.sha256(content).hexdigest()[:16]}.jar"
+    there = [file["id"] for file in rest.get("/jars").get("files", ()) if file.get("name") == name]
+    if there:
+        return str(there[0])
+    return str(rest.upload(name, content)["filename"]).rsplit("/", 1)[-1]

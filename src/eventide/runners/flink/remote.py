@@ -1,0 +1,164 @@
+"""A job on a Flink cluster: started, watched, stopped with a savepoint, cancelled.
+
+Law: what it says about the job is the cluster's word of that moment; it keeps nothing but the job's number.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eventide.errors import FlinkError
+from eventide.flow import SystemClock, WallClock
+from eventide.runners.flink.jar import MAIN, uploaded
+from eventide.runners.flink.rest import NotFound, Rest, innermost
+
+ENDED = ("FINISHED", "CANCELED", "FAILED")
+_LOOK_US = 100_000
+_RUN_TIMEOUT_S = 600
+_LOGS_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a job begins: its program's arguments, its parallelism, settings of Flink, the savepoint to go on from."""
+
+    arguments: Sequence[str]
+    parallelism: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+    savepoint: str | None = None
+    main: str = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that a cluster knows."""
+
+    rest: Rest
+    id: str
+    clock: WallClock = field(default_factory=SystemClock, compare=False, repr=False)
+
+    @property
+    def link(self) -> str:
+        """The job's page."""
+        return f"{self.rest.url}/#/job/running/{self.id}/overview"
+
+    def state(self) -> str:
+        """Flink's word for the job's state, such as `RUNNING` or `FINISHED`."""
+        return str(self._described()["state"])
+
+    def name(self) -> str:
+        """The job's name."""
+        return str(self._described()["name"])
+
+    def milliseconds(self) -> int:
+        """How long the job has run or ran."""
+        return int(self._described()["duration"])
+
+    def failure(self) -> str | None:
+        """Why the job failed, or restarted the last time, in a line; None when it did not."""
+        history = self.rest.get(f"/jobs/{self.id}/exceptions").get("exceptionHistory", {})
+        entries = history.get("entries", ())
+        return innermost(str(entries[0].get("stacktrace", ""))) if entries else None
+
+    def waiting(self) -> int:
+        """How many of its tasks wait for a slot."""
+        tasks = [vertex.get("tasks", {}) for vertex in self._described().get("vertices", ())]
+        return sum(int(one.get(state, 0)) for one in tasks for state in ("CREATED", "SCHEDULED"))
+
+    def checkpoints(self) -> int:
+        """How many checkpoints were completed since the job (or the savepoint before it) began."""
+        return int(self.rest.get(f"/jobs/{self.id}/checkpoints").get("counts", {}).get("completed", 0))
+
+    def restarts(self) -> int:
+        """How often the job was restarted after a failure."""
+        return int(self.rest.metric(f"/jobs/{self.id}/metrics", "numRestarts") or 0)
+
+    def counters(self) -> dict[str, int]:
+        """The whole numbers that the program counts, by name."""
+        found = self.rest.get(f"/jobs/{self.id}/accumulators").get("user-task-accumulators", ())
+        made = {}
+        for one in found:
+            try:
+                made[str(one["name"])] = int(str(one["value"]))
+            except (ValueError, KeyError):
+                continue
+        return made
+
+    def stop(self, folder: str | None = None) -> str:
+        """Stop the job in order, wait until it has ended, and return the savepoint that it can go on from."""
+        state = self.state()
+        if state in ENDED:
+            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to stop")
+        body: dict[str, Any] = {"drain": False} | ({"targetDirectory": folder} if folder else {})
+        found = self._savepoint(f"/jobs/{self.id}/stop", body)
+        self.wait_until(lambda: self.state() in ENDED)
+        return found
+
+    def savepoint(self, folder: str | None = None) -> str:
+        """Write a savepoint while the job goes on."""
+        body: dict[str, Any] = {"cancel-job": False} | ({"target-directory": folder} if folder else {})
+        return self._savepoint(f"/jobs/{self.id}/savepoints", body)
+
+    def cancel(self) -> None:
+        """End the job without a savepoint, and wait until it has ended."""
+        self.rest.patch(f"/jobs/{self.id}?mode=cancel")
+        self.wait_until(lambda: self.state() in ENDED)
+
+    def wait_until(self, done: Callable[[], bool], stop: threading.Event | None = None) -> bool:
+        """Look again and again until it is done; False when `stop` was set before that."""
+        wake = stop or threading.Event()
+        while not done():
+            if wake.is_set():
+                return False
+            self.clock.wait(wake, _LOOK_US)
+        return True
+
+    def logs(self) -> str:
+        """The last lines of the JobManager's log."""
+        return "\n".join(self.rest.text("/jobmanager/log").splitlines()[-_LOGS_SHOWN:])
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            return self.rest.get(f"/jobs/{self.id}")
+        except NotFound:
+            told = "it may have been restarted since, and jobs of a local cluster do not outlive that"
+            raise FlinkError(f"Flink at {self.rest.url} does not know the job {self.id}: {told}") from None
+
+    def _savepoint(self, path: str, body: dict[str, Any]) -> str:
+        request = str(self.rest.post(path, body)["request-id"])
+        found: dict[str, Any] = {}
+
+        def done() -> bool:
+            found.update(self.rest.get(f"/jobs/{self.id}/savepoints/{request}"))
+            return bool(found["status"]["id"] == "COMPLETED")
+
+        self.wait_until(done)
+        operation = found.get("operation", {})
+        if "location" in operation:
+            return str(operation["location"])
+        reason = innermost(str(operation.get("failure-cause", {}).get("stack-trace", "")))
+        raise FlinkError(f"no savepoint of job {self.id} could be written: {reason}. Look at its page: {self.link}")
+
+
+def begin(rest: Rest, jar: Path, start: Start) -> Job:
+    """Bring the jar to the cluster and run it. Raises `FlinkError` with the program's own words when it refuses."""
+    body: dict[str, Any] = {
+        "entryClass": start.main,
+        "programArgsList": list(start.arguments),
+        "parallelism": start.parallelism,
+        "flinkConfiguration": dict(start.settings),
+    }
+    if start.savepoint is not None:
+        body |= {"savepointPath": start.savepoint, "allowNonRestoredState": False}
+    answer = rest.post(f"/jars/{uploaded(rest, jar)}/run", body, timeout_s=_RUN_TIMEOUT_S)
+    return Job(rest, str(answer["jobid"]))
+
+
+def jobs(rest: Rest) -> list[dict[str, Any]]:
+    """The jobs that a cluster knows, newest first: `jid`, `name`, `state`, `start-time`, `duration`."""
+    found: list[dict[str, Any]] = rest.get("/jobs/overview").get("jobs", [])
+    return sorted(found, key=lambda one: -int(one["start-time"]))

@@ -1,0 +1,110 @@
+"""A job that is disturbed: a TaskManager killed in the middle, stopped and resumed elsewhere. The answer is the same."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from tests.flink.feed import SCHEMA, START_MS, Row, make_topic, partitions, read_topic, same, send, until, windows
+
+import eventide as et
+from eventide.errors import FlinkError
+from eventide.runners.flink.run import FlinkRun
+from eventide.testing.services.flink import Flink
+from eventide.testing.services.kafka import Kafka
+
+EVENTS = partitions(8_000, seed=11)
+HALF = [rows[: len(rows) // 2] for rows in EVENTS]
+REST = [rows[len(rows) // 2 :] for rows in EVENTS]
+FAR: list[list[Row]] = [[{"sensor": "end", "at": START_MS + 86_400_000, "dose": 0.0}] for _ in EVENTS]
+"""An event of the next day in each partition closes every window of this one."""
+
+
+class Story:
+    """A topic that is filled half, and a job that reads it without end."""
+
+    def __init__(self, flink: Flink, broker: Kafka, name: str) -> None:
+        self.flink, self.broker, self.topic, self.out = flink, broker, name, f"{name}-results"
+        make_topic(broker.address, self.topic, len(EVENTS))
+        make_topic(broker.address, self.out, 2)
+        send(broker.address, self.topic, HALF)
+
+    def stream(self, *, bounded: bool) -> et.Stream:
+        return windows(et.read_kafka(self.topic, servers=self.broker.address, schema=SCHEMA, bounded=bounded))
+
+    def start(self, parallelism: int, savepoint: str | None = None) -> FlinkRun:
+        """The job, from the beginning or from a savepoint."""
+        written = self.stream(bounded=False).write(et.write_kafka(self.out, servers=self.broker.address))
+        run: FlinkRun = written.run(
+            on="flink",
+            flink_url=self.flink.address,
+            parallelism=parallelism,
+            checkpoint_every="500ms",
+            start_from=savepoint,
+        )
+        return run
+
+    def is_in_the_middle(self, run: FlinkRun) -> None:
+        """The half that is there was read, and a checkpoint was made of it."""
+        half = sum(map(len, HALF))
+        until(lambda: run.accounting.total.received == half, run)
+        before = run.job.checkpoints()
+        until(lambda: run.job.checkpoints() > before + 1, run)
+
+    def send_the_rest(self) -> None:
+        send(self.broker.address, self.topic, REST)
+        send(self.broker.address, self.topic, FAR)
+
+    def ends_as_if_nothing_had_happened(self, run: FlinkRun) -> None:
+        """Every window of the day is there once, with the content that the embedded engine gives it."""
+        embedded = self.stream(bounded=True).run(show=False)
+        expected = embedded.results.filter(pl.col("sensor") != "end")
+        until(lambda: run.accounting.total.received == embedded.accounting.total.received, run)
+        until(lambda: read_topic(self.broker.address, self.out, expected.schema).height >= expected.height, run)
+        assert run.accounting == embedded.accounting
+        run.stop()
+        same(read_topic(self.broker.address, self.out, expected.schema), expected)
+
+
+def test_a_killed_task_manager_changes_nothing(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "killed")
+    run = story.start(2)
+    story.is_in_the_middle(run)
+    flink.cluster.kill(1)
+    story.send_the_rest()
+    try:
+        until(lambda: run.job.restarts() > 0 and run.status().state == "RUNNING", run)
+        story.ends_as_if_nothing_had_happened(run)
+    finally:
+        flink.cluster.start_task_manager(1)
+
+
+def test_stopped_with_a_savepoint_and_resumed_with_another_parallelism_changes_nothing(
+    flink: Flink, broker: Kafka
+) -> None:
+    story = Story(flink, broker, "resumed")
+    run = story.start(2)
+    story.is_in_the_middle(run)
+    savepoint = run.stop()
+    assert run.status().state == "FINISHED"
+    story.send_the_rest()
+    story.ends_as_if_nothing_had_happened(story.start(1, savepoint))
+
+
+def test_rescaled_while_it_runs_changes_nothing(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "rescaled")
+    run = story.start(1)
+    story.is_in_the_middle(run)
+    story.send_the_rest()
+    story.ends_as_if_nothing_had_happened(run.rescale(4))
+
+
+def test_more_parts_than_slots_are_refused_with_the_remedy(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "too-many")
+    with pytest.raises(FlinkError, match=r"4 of its 4 slots free, and parallelism=9 needs 9: .*--slots"):
+        story.start(9)
+
+
+def test_a_savepoint_that_is_not_there_is_told(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "nowhere")
+    with pytest.raises(FlinkError, match=r"Cannot find checkpoint or savepoint"):
+        story.start(1, "file:///tmp/there-is-no-such-savepoint")
