@@ -66,7 +66,11 @@ from eventide.semantics.windows import count_window, global_window, session, sli
 if TYPE_CHECKING:
     from eventide.advice import Advice, advise, what_if
     from eventide.connectors import (
+        avro_format,
+        json_format,
+        json_schema_format,
         notify,
+        raw_format,
         read_duckdb,
         read_kafka,
         read_nats,
@@ -101,6 +105,7 @@ __all__ = [
     "adaptive",
     "advise",
     "ascending",
+    "avro_format",
     "bounded",
     "by_arrival",
     "call",
@@ -120,6 +125,8 @@ __all__ = [
     "half_space_trees",
     "hampel",
     "inspect",
+    "json_format",
+    "json_schema_format",
     "least",
     "lit",
     "notify",
@@ -129,6 +136,7 @@ __all__ = [
     "perfect",
     "punctuated",
     "rate",
+    "raw_format",
     "read_csv",
     "read_duckdb",
     "read_kafka",

@@ -14,6 +14,7 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.formats.encoded import avro_format, json_format, json_schema_format, raw_format
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Feed",
+    "avro_format",
     "by_arrival",
     "call",
     "console",
     "from_frame",
     "from_rows",
+    "json_format",
+    "json_schema_format",
     "notify",
+    "raw_format",
     "read_csv",
     "read_duckdb",
     "read_kafka",
@@ -49,7 +54,11 @@ __all__ = [
 ]
 
 _OF_SYSTEMS = {
+    "avro_format": "formats.encoded",
+    "json_format": "formats.encoded",
+    "json_schema_format": "formats.encoded",
     "notify": "notifications",
+    "raw_format": "formats.encoded",
     "read_duckdb": "tables.duckdb_rows",
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",

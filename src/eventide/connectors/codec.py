@@ -12,6 +12,7 @@ from eventide.connectors.files.parquet import ParquetFiles
 from eventide.connectors.files.sinks import FileSink
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.encoded import format_from, format_to
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.order import ByArrival, Order, Ordered
@@ -46,7 +47,8 @@ def source_to(source: Source) -> Tree:
         case ParquetFiles():
             return _file("parquet", source) | {"follow": source.follow, "one_log": source.one_log}
         case _ if system := system_of(source):
-            return system.source_to(source)
+            tree = system.source_to(source)
+            return tree | ({"format": format_to(tree["format"])} if "format" in tree else {})
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -71,7 +73,7 @@ def source_from(tree: Mapping[str, Any]) -> Source:
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
     if system := system_named(kind):
-        return system.source_from(tree, schema)
+        return system.source_from({**tree, "format": format_from(tree["format"])} if "format" in tree else tree, schema)
     path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))
     match kind:
         case "csv" | "ndjson":

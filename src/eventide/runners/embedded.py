@@ -149,6 +149,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         outlets.deliveries(),
         outlets.undelivered(),
         before,
+        tuple(loop.notes),
     )
     if shown is not None:
         shown.end(outcome)
