@@ -288,6 +288,7 @@ class _Parsing:
         return rows.with_columns(extra).select(*self._parser.columns, OFFSET, ARRIVAL)
 
     def _all_refused(self) -> pl.DataFrame:
+        self._refused.sort()
         place = pl.Series([number for number, _, _ in self._refused], dtype=pl.Int64)
         arrivals = self._arrivals.gather(place)
         columns = {

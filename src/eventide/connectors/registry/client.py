@@ -10,6 +10,8 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventide.connectors.formats.declarations import declared_avro, declared_json
@@ -46,6 +48,13 @@ class Version:
 
     number: int
     schema: Written
+
+
+def _of_http(name: str) -> type[Exception]:
+    """An exception of the HTTP library that the client uses: httpx2 where it is there."""
+    library = import_module("httpx" if find_spec("httpx2") is None else "httpx2")
+    found: type[Exception] = getattr(library, name)
+    return found
 
 
 class Unknown(Exception):
@@ -114,7 +123,6 @@ class Answers:
         return found
 
     def _asked(self, question: Callable[[SchemaRegistryClient], T]) -> T:
-        import httpx
         from confluent_kafka.schema_registry import SchemaRegistryClient
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
@@ -126,9 +134,9 @@ class Answers:
                     return question(client)
             except SchemaRegistryError as told:
                 again = self._again(told)
-            except (httpx.TransportError, OSError) as told:
+            except (_of_http("TransportError"), OSError) as told:
                 again = f"it does not answer ({type(told).__name__}). Does it run, and is its address right?"
-            except httpx.InvalidURL:
+            except _of_http("InvalidURL"):
                 raise self.fault(f"{self.registry}: this is not an address. Mend registry=") from None
             if clock.now_us() > until_us:
                 raise self.fault(f"{self.registry}: {again}") from None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from eventide.errors import EventideError
 
-_NEEDED = ("confluent_kafka", "fastavro", "httpx", "authlib", "cachetools", "attr")
+_NEEDED = ("confluent_kafka", "fastavro", "authlib", "cachetools", "attr")
 
 
 @dataclass(frozen=True, slots=True)
