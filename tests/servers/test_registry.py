@@ -212,9 +212,9 @@ def test_a_version_that_can_be_read_passes_and_is_announced_once(
         f"schema {second} (version 2 of {topic}-value) is read: 'dose' is double, was float; "
         "'quality' was added (string, optional)"
     )
-    assert out.notes == (told,)
+    assert out.notes == (f"{topic}/0: {told}",)
     assert [one.getMessage() for one in caplog.records if "version 2" in one.getMessage()] == [f"{topic}/0: {told}"]
-    assert f"note: {told}" in str(out)
+    assert f"note: {topic}/0: {told}" in str(out)
 
 
 def test_a_version_that_cannot_be_read_becomes_dead_letters_or_stops_the_run_before_its_first_row(
@@ -239,7 +239,7 @@ def test_a_version_that_cannot_be_read_becomes_dead_letters_or_stops_the_run_bef
     assert pl.concat(rows).get_column("dose").to_list() == [1.0] * 3
     why = f"{told}: 'dose' was removed, and the plan reads it"
     assert out.dead_letters.get_column("reason").to_list() == [why]
-    assert f"{why}: its messages become dead letters" in out.notes
+    assert f"{topic}/0: {why}: its messages become dead letters" in out.notes
     rows = []
     with pytest.raises(et.SourceError, match="'dose' was removed, and the plan reads it.*stops here, before its first"):
         run("stop", rows)

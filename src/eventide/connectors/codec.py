@@ -43,6 +43,8 @@ def source_to(source: Source) -> Tree:
                 tree["record_max_bytes"] = source.record_max_bytes
             if isinstance(source.format, Csv):
                 tree |= {"separator": source.format.separator, "quote": source.format.quote}
+                if source.format.on_schema_change != "stop":
+                    tree["on_schema_change"] = source.format.on_schema_change
             return tree
         case ParquetFiles():
             return _file("parquet", source) | {"follow": source.follow, "one_log": source.one_log}
@@ -77,13 +79,18 @@ def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))
     match kind:
         case "csv" | "ndjson":
-            form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"')) if kind == "csv" else NdJson(schema)
+            form = _csv_from(tree, schema) if kind == "csv" else NdJson(schema)
             limits = tree.get("compression", "by_name"), int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
             return TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
         case "parquet":
             return ParquetFiles(path, schema, arrival, name, follow, one_log)
         case _:
             raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, {', '.join(kinds())}")
+
+
+def _csv_from(tree: Mapping[str, Any], schema: Schema) -> Csv:
+    policy = tree.get("on_schema_change", "stop")
+    return Csv(schema, tree.get("separator", ","), tree.get("quote", '"'), on_schema_change=policy)
 
 
 def _order_to(order: Order) -> Any:

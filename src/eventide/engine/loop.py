@@ -64,8 +64,8 @@ class Loop:
     starts: Mapping[int, Mapping[str, Position]] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     marks: Marks | None = None
-    notes: dict[str, None] = field(default_factory=dict)
-    """What sources had to tell, each sentence once, in its order."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What sources had to tell, each sentence once, with the first log that said it."""
     _lanes: list[_Lane] = field(default_factory=list)
     _stood: dict[str, dict[str, Position]] | None = None
 
@@ -165,8 +165,8 @@ class Loop:
         """Say what a batch has to tell, once."""
         for note in batch.notes:
             if note not in self.notes and len(self.notes) < _NOTES_MOST:
-                self.notes[note] = None
-                logger.warning("%s: %s", batch.log, note)
+                self.notes[note] = f"{batch.log}: {note}"
+                logger.warning("%s", self.notes[note])
 
     def _batch(self, lane: _Lane, rows: int) -> Batch | None:
         """The next rows; in a log with gaps none beyond the next of an earlier run's marks."""

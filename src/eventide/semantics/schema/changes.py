@@ -13,7 +13,7 @@ from eventide.semantics.schema.declared import Declaration, Declared, Kind
 from eventide.semantics.schema.fields import DataType, Field, Schema
 
 _READABLE: Mapping[DataType, frozenset[Kind]] = {
-    "string": frozenset({"string", "integer", "float", "boolean", "anything"}),
+    "string": frozenset({"string", "integer", "float", "boolean", "instant", "anything"}),
     "integer": frozenset({"integer", "anything"}),
     "float": frozenset({"float", "integer", "anything"}),
     "boolean": frozenset({"boolean", "anything"}),
