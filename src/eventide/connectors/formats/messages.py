@@ -221,7 +221,7 @@ class _Parsing:
         """Values that go into lines beside each other with their numbers, and those that must be parsed apart."""
         values = self._messages.values
         whole = pl.int_range(len(values), dtype=pl.Int64, eager=True)
-        if self._parser.kind not in ("raw", "avro") and not self._messages.faults and None not in values:
+        if self._parser.kind not in ("raw", "avro") and not self._messages.faults and self._are_short(values):
             lines = b"\n".join(values)  # type: ignore[arg-type] # there is no None
             if lines.count(b"\n") == len(values) - 1 and all(map(bytes.strip, values)):  # type: ignore[arg-type]
                 return values, whole, []  # type: ignore[return-value]
@@ -241,11 +241,18 @@ class _Parsing:
             together.append(value.replace(b"\n", b" ") if self._parser.kind.startswith("json") else value)
         return together, pl.Series(numbers, dtype=pl.Int64), apart
 
+    def _are_short(self, values: Sequence[bytes | None]) -> bool:
+        """True when all have a value and none is so long that it must not be put beside others."""
+        most = self._parser.record_max_bytes
+        return None not in values and max(map(len, values), default=0) <= most  # type: ignore[arg-type] # there is no None
+
     def _fault(self, number: int, value: bytes | None) -> str | None:
         if number in self._messages.faults:
             return self._messages.faults[number]
         if value is None:
             return "the message has no value (a tombstone)"
+        if len(value) > self._parser.record_max_bytes:
+            return too_long(self._parser.record_max_bytes)
         if self._parser.kind not in ("raw", "avro") and not value.strip(_BLANK):
             return "the message is empty"
         return None
