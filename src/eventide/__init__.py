@@ -66,7 +66,11 @@ from eventide.semantics.windows import count_window, global_window, session, sli
 if TYPE_CHECKING:
     from eventide.advice import Advice, advise, what_if
     from eventide.connectors import (
+        avro_format,
+        json_format,
+        json_schema_format,
         notify,
+        raw_format,
         read_duckdb,
         read_http,
         read_kafka,
@@ -104,6 +108,7 @@ __all__ = [
     "adaptive",
     "advise",
     "ascending",
+    "avro_format",
     "bounded",
     "by_arrival",
     "call",
@@ -123,6 +128,8 @@ __all__ = [
     "half_space_trees",
     "hampel",
     "inspect",
+    "json_format",
+    "json_schema_format",
     "least",
     "lit",
     "notify",
@@ -132,6 +139,7 @@ __all__ = [
     "perfect",
     "punctuated",
     "rate",
+    "raw_format",
     "read_csv",
     "read_duckdb",
     "read_http",

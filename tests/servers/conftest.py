@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from eventide.testing.services import running
+from eventide.testing.services.apicurio import Apicurio
 from eventide.testing.services.kafka import Kafka
 
 Sent = tuple[bytes | str | None, int]
@@ -58,6 +59,13 @@ class Topics:
 def kafka() -> Iterator[Kafka]:
     """A broker that all tests share."""
     with running(Kafka()) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def apicurio() -> Iterator[Apicurio]:
+    """A schema registry that all tests share."""
+    with running(Apicurio()) as started:
         yield started
 
 

@@ -15,6 +15,7 @@ from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
     from eventide.connectors.cassandra.sink import write_cassandra
+    from eventide.connectors.formats.encoded import avro_format, json_format, json_schema_format, raw_format
     from eventide.connectors.http.source import read_http
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.mongodb.sink import write_mongodb
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Feed",
+    "avro_format",
     "by_arrival",
     "call",
     "console",
     "from_frame",
     "from_rows",
+    "json_format",
+    "json_schema_format",
     "notify",
+    "raw_format",
     "read_csv",
     "read_duckdb",
     "read_http",
@@ -55,7 +60,11 @@ __all__ = [
 ]
 
 _OF_SYSTEMS = {
+    "avro_format": "formats.encoded",
+    "json_format": "formats.encoded",
+    "json_schema_format": "formats.encoded",
     "notify": "notifications",
+    "raw_format": "formats.encoded",
     "read_duckdb": "tables.duckdb_rows",
     "read_http": "http.source",
     "read_kafka": "kafka.read",

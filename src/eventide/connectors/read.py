@@ -16,6 +16,7 @@ from eventide.connectors.files.content import Compression
 from eventide.connectors.files.parquet import ParquetFiles, schema_from, schema_of
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.encoded import Policy
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.memory.frame import FrameSource
@@ -42,6 +43,7 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     quote: str = '"',
     compression: Compression = "by_name",
     record_max_bytes: int = RECORD_MAX_BYTES,
+    on_schema_change: Policy = "stop",
     name: str = "",
 ) -> Stream:
     """A stream of CSV files with a header line.
@@ -55,12 +57,14 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     Rows that break the schema go to `dead_letters`, and so do records longer than `record_max_bytes` (16 MiB), what is
     left of a truncated or corrupt compressed file, and records that are not CSV: a quoted value that is not closed
     within the limit of a record, or that has text behind its closing quote, costs its line and not those behind it.
+    A file whose header lacks a column of the schema stops the run, or all its lines become dead letters
+    (`on_schema_change="dead_letters"`); a header that differs from the first one and can be read is announced.
 
     >>> read_csv("readings.csv", schema={"sensor": str, "dose": float}).plan.inputs[0].source.name
     'readings.csv'
     """
     rules = as_schema(schema)
-    form = Csv(rules, separator, quote)
+    form = Csv(rules, separator, quote, on_schema_change=on_schema_change)
     source = TextFiles(
         fspath(path), form, rules, arrival, follow, one_log, name, compression, record_max_bytes
     )  # fmt: skip

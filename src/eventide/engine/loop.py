@@ -6,6 +6,7 @@ Law: which log is read next and how large a batch is may depend on the wall cloc
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,9 @@ ROWS_FIRST = 16_384
 ROWS_MOST = 524_288
 _WAIT_US = 50_000
 _BAD_ROWS_LOOKED_AT = 1_000
+_NOTES_MOST = 1_000
+
+logger = logging.getLogger("eventide.sources")
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Loop:
     starts: Mapping[int, Mapping[str, Position]] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     marks: Marks | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+    """What sources had to tell, each sentence once, with the first log that said it."""
     _lanes: list[_Lane] = field(default_factory=list)
 
     def run(self) -> bool:
@@ -164,9 +170,17 @@ class Loop:
             self._record("back", lane, places)
         lane.active_us, lane.idle = self.context.clock.now_us(), False
         self.take(self.pipeline.read_clock(lane.active_us))
+        self._hear(batch)
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
+
+    def _hear(self, batch: Batch) -> None:
+        """Say what a batch has to tell, once."""
+        for note in batch.notes:
+            if note not in self.notes and len(self.notes) < _NOTES_MOST:
+                self.notes[note] = f"{batch.log}: {note}"
+                logger.warning("%s", self.notes[note])
 
     def _batch(self, lane: _Lane, rows: int) -> Batch | None:
         """The next rows; in a log with gaps none beyond the next of an earlier run's marks."""

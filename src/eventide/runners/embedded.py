@@ -153,6 +153,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         outlets.deliveries(),
         outlets.undelivered(),
         before,
+        tuple(loop.notes.values()),
     )
     if shown is not None:
         shown.end(outcome)

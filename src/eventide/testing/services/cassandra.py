@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventide.testing.services.maven import jars
+from eventide.servers.maven import jars
 from eventide.testing.services.service import Process, free_port, is_listening, program
 
 _VERSION = "5.0.8"
