@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from eventide.connectors.formats.columns import schema_columns
-from eventide.connectors.formats.messages import MessageFormat, MessageParser, Messages
+from eventide.connectors.formats.encoded import MessageFormat
+from eventide.connectors.formats.messages import MessageParser, Messages
 from eventide.connectors.http.body import BodyFormat
 from eventide.connectors.journal import JournalLogs, JournalSettings, Record, open_journal
 from eventide.connectors.serving import Address, Door, Serving, is_installed
