@@ -6,6 +6,7 @@
     ├── SourceError        a source cannot be opened or read
     ├── SinkError          a sink cannot be opened or written
     ├── CheckpointError    saved state cannot be read or does not fit
+    ├── WorkerError        a worker process of a run ended or failed
     └── TooManyBadRows     the share of refused rows passed the limit that the user set
 
 Law: a message says what was wrong, where, and what to do. Bad *rows* are never exceptions: they go to dead letters.
@@ -62,6 +63,10 @@ class SinkError(EventideError):
 
 class CheckpointError(EventideError):
     """Saved state that is damaged or belongs to another plan."""
+
+
+class WorkerError(EventideError):
+    """A worker process that ended before its run, or failed."""
 
 
 class TooManyBadRows(EventideError):

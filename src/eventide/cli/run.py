@@ -28,7 +28,7 @@ STOPPED = 130
 def run(
     pipeline: Pipeline,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that hold the windows, each those of its keys.")] = 1,
     state: Annotated[
         Path | None, typer.Option(help="A folder for checkpoints: the run goes on where the last one stopped.")
     ] = None,
