@@ -28,7 +28,7 @@ from eventide.runners.flink.rest import DEFAULT_URL
 def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     pipeline: Pipeline,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that hold the windows, each those of its keys.")] = 1,
     state: Annotated[
         str | None,
         typer.Option(help="A folder, or an address such as s3://bucket/job, for checkpoints: the run goes on from it."),

@@ -16,15 +16,19 @@ CODE = "_code"
 """Column of key codes, `Int64`, from 0; in order of first appearance unless a table was asked to be quick."""
 
 
-class KeyTable(Protocol):
-    """The codes of the key columns `names`."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
+class KeyCount(Protocol):
+    """How many codes there are: all that windows know of keys."""
 
     @property
     def size(self) -> int:
         """No code is this large or larger."""
+
+
+class KeyTable(KeyCount, Protocol):
+    """The codes of the key columns `names`."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def encode(self, rows: pl.DataFrame) -> pl.Series:
         """The code of each row."""

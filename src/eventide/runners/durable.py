@@ -6,7 +6,6 @@ or decided, and comes again from the checkpoint; sinks that take epochs tell the
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -35,13 +34,9 @@ from eventide.errors import CheckpointError, SinkError
 from eventide.flow import EpochSink, EpochWriter, Opening, Position, WallClock, Writer
 from eventide.instants import NO_WATERMARK, instant_text
 from eventide.plan import Plan
+from eventide.runners.show import say
 
 Schema = Mapping[str, pl.DataType]
-
-
-def say(text: str) -> None:
-    """Tell the person in front of the screen."""
-    print(f"eventide: {text}", file=sys.stderr)
 
 
 @dataclass

@@ -26,11 +26,12 @@ from eventide.plan.check import check
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
-from eventide.runners.show import Show
+from eventide.runners.show import Show, say
 
 if TYPE_CHECKING:
     from eventide.engine.epochs import StateFolder
     from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
+    from eventide.engine.workers import Crew, Worker
     from eventide.runners.durable import Durable
 
 
@@ -45,6 +46,7 @@ class Running:
     stop: threading.Event
     frames: Callable[[], Mapping[str, pl.DataFrame]] = dict
     desk: Desk = field(default_factory=Desk)
+    workers: Sequence[Worker] = ()
 
     def inspect(self) -> Inspection:
         """The present moment, to be asked."""
@@ -90,10 +92,10 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     """Run a plan in this process until its input ends, or until `stop` is set.
 
     `show` prints windows as they close and then the accounting. Outputs that have no sink are kept in memory; `keep`
-    names others to keep as well. `rows_max` fixes the rows of a batch (the answer does not depend on it). `workers`
-    spreads the keys over so many independent states. `clock` is the wall clock. `commit_every` is how often sinks
-    make visible what they got. `observe` gets the run at its start and returns a function that is called after every
-    batch.
+    names others to keep as well. `rows_max` fixes the rows of a batch (the answer does not depend on it). `workers` is
+    how many processes hold the windows, each those of its share of the keys (`docs/scale.md` says when that pays).
+    `clock` is the wall clock. `commit_every` is how often sinks make visible what they got. `observe` gets the run at
+    its start and returns a function that is called after every batch.
 
     With a `state` folder (a path, or an address such as `s3://bucket/job`) the run goes on where the last one with that
     folder stopped or was killed. It works in epochs: every `checkpoint_every` it writes a checkpoint (the last
@@ -102,17 +104,21 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     empty state folder.
 
     Raises `PlanError` with everything that is wrong with the plan before anything is read, `CheckpointError` when the
-    state is damaged, in use, or belongs to another plan.
+    state is damaged, in use, or belongs to another plan, `WorkerError` when a worker process ends.
     """
     check(plan)
     if state is None and start_from is not None:
         raise ValueError(f"start_from={str(start_from)!r} needs a state folder of its own: give state= too")
     every_us = positive_us(checkpoint_every, "checkpoint_every")
     wall = clock or SystemClock()
-    pipeline = Pipeline.of(plan, workers, wall)
     shown = Show() if show else None
     context = ReadContext(wall)
     with ExitStack() as held:
+        crew = _crew(workers, held)
+        pipeline = Pipeline.of(plan, 1, wall, crew)
+        started = () if crew is None else crew.workers
+        if crew is not None and not started:
+            say(f"the plan has no windows, so workers={workers} has nothing to spread: the run takes one process")
         durable, starts = None, dict[int, dict[str, Position]]()
         if state is not None:
             from eventide.engine.epochs import StateFolder, locked
@@ -136,13 +142,14 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         held.callback(desk.close)
         beats: list[Beat] = [desk.serve]
         if observe is not None:
-            beats.append(observe(Running(pipeline, loop.stop, outlets.frames, desk)))
+            beats.append(observe(Running(pipeline, loop.stop, outlets.frames, desk, started)))
         began_us = wall.now_us()
         finished = (
             _drive(loop, outlets, beats, positive_us(commit_every, "commit_every"))
             if durable is None
             else _drive_epochs(loop, outlets, beats, durable, every_us)
         )
+        pipeline.come_home()
     outcome = Outcome(
         outlets.frames(),
         pipeline.accounting,
@@ -167,6 +174,17 @@ def _savepoint(address: str | PathLike[str] | None, folder: StateFolder) -> Stat
     from eventide.engine.epochs import StateFolder
 
     return StateFolder.at(address) if is_remote(address) else StateFolder(Path(address), folder.files)
+
+
+def _crew(workers: int, held: ExitStack) -> Crew | None:
+    """The processes of a run that has several, until the end of the context."""
+    if workers < 1:
+        raise ValueError(f"workers={workers} must be at least 1: the number of processes that hold windows")
+    if workers == 1:
+        return None
+    from eventide.engine.workers import Crew
+
+    return held.enter_context(Crew(workers))
 
 
 Beat = Callable[[], None]

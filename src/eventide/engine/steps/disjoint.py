@@ -9,7 +9,7 @@ import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState
 from eventide.engine.clocks import CommonProgress, Progress
-from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.keys import CODE, KeyCount
 from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, Judged, no_late
@@ -21,7 +21,7 @@ from eventide.instants import END_OF_TIME
 class DisjointWindows:
     """Each row lies in one window, whose first result is final."""
 
-    def __init__(self, grid: Grid, keys: KeyTable, state: AggregateState, empty: EmptyWindows | None) -> None:
+    def __init__(self, grid: Grid, keys: KeyCount, state: AggregateState, empty: EmptyWindows | None) -> None:
         self._slicer = Slicer(grid, keys, state)
         self._empty = empty
         self._runs = Runs(state, [SLICE, CODE])

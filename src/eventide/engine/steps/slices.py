@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState, stack
-from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.keys import CODE, KeyCount
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import PLACE
 from eventide.engine.steps.results import FIRST
@@ -29,7 +29,7 @@ class Slicer:
     """Puts rows into the slices of a grid."""
 
     grid: Grid
-    keys: KeyTable
+    keys: KeyCount
     state: AggregateState
 
     def partial(self, rows: pl.DataFrame, passed: pl.Series | None) -> pl.DataFrame:
