@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ def test_long_texts_have_no_ordinals() -> None:
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.lists(st.one_of(st.none(), st.text("ab\u00e9-\0", max_size=6)), min_size=1, max_size=6), max_size=6))
 def test_ordinals_of_texts_that_come_in_pieces_are_in_their_order(pieces: list[list[str | None]]) -> None:
-    table = Texts("k")
+    table = Texts()
     for piece in pieces:
         asked = table.numbers(pl.Series(piece, dtype=pl.String)).unique()
         for numbers in (asked, pl.int_range(table.size, dtype=pl.Int64, eager=True)):
@@ -45,20 +46,32 @@ def test_ordinals_of_texts_that_come_in_pieces_are_in_their_order(pieces: list[l
                 assert by_ordinal == texts.sort("k").get_column("k").to_list()
 
 
-def test_threads_give_each_text_one_number_and_a_checkpoint_keeps_it() -> None:
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.one_of(st.none(), st.text("ab\u00e9-\0", max_size=3)), max_size=9), max_size=6))
+def test_texts_are_numbered_in_the_order_in_which_they_first_come(pieces: list[list[str | None]]) -> None:
+    table = Texts()
+    told: list[str | None] = [None]
+    for piece in pieces:
+        told += [text for text in dict.fromkeys(piece) if text not in told]
+        numbers = table.numbers(pl.Series(piece, dtype=pl.String))
+        assert numbers.to_list() == [told.index(text) for text in piece]
+        assert table.texts(numbers).to_list() == piece
+    assert table.size == len(told)
+
+
+def test_texts_of_one_hash_have_numbers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pl.Series, "hash", lambda self: pl.Series([7], dtype=pl.UInt64).new_from_index(0, self.len()))
+    table = Texts()
+    for texts in (["a", "b", "c"], ["c", "d", "a"], ["e"], ["b", "e", "d"]):
+        assert table.texts(table.numbers(pl.Series(texts))).to_list() == texts
+    assert table.size == 6
+
+
+def test_many_texts_keep_their_numbers_in_a_checkpoint() -> None:
     rows = pl.DataFrame({"k": (pl.int_range(200_000, eager=True).hash(1) % 50_000).cast(pl.String)})
-    table, restored = TextKey("k", in_order=False), TextKey("k", in_order=False)
+    table, restored = TextKey("k"), TextKey("k")
     codes = table.encode(rows)
     assert table.decode(codes).equals(rows)
-    assert table.size == rows.get_column("k").n_unique() + 1
+    assert codes.unique(maintain_order=True).to_list() == list(range(1, table.size))
     load_keys(restored, dump_keys(table))
     assert restored.encode(rows).equals(codes)
-
-
-def test_codes_stay_and_null_is_a_key() -> None:
-    table = TextKey("k")
-    first = table.encode(pl.DataFrame({"k": ["b", None, "a"]}))
-    second = table.encode(pl.DataFrame({"k": pl.Series([None, "a", "c"], dtype=pl.String)}))
-    assert (first[1], first[2]) == (second[0], second[1])
-    assert table.decode(second).get_column("k").to_list() == [None, "a", "c"]
-    assert table.decode(first.filter(first == 0)).get_column("k").to_list() == [None]

@@ -13,7 +13,7 @@ import polars as pl
 from eventide.engine.texts import Texts
 
 CODE = "_code"
-"""Column of key codes, `Int64`, from 0; in order of first appearance unless a table was asked to be quick."""
+"""Column of key codes, `Int64`, from 0 in order of first appearance."""
 
 
 class KeyCount(Protocol):
@@ -43,12 +43,12 @@ class KeyTable(KeyCount, Protocol):
         """Give the keys of a checkpoint the codes from 0 on. The table must be fresh."""
 
 
-def key_table(names: Sequence[str], schema: Mapping[str, pl.DataType], in_order: bool = True) -> KeyTable:
-    """The fastest table for these columns. Without `in_order` it may give new keys the next codes in any order."""
+def key_table(names: Sequence[str], schema: Mapping[str, pl.DataType]) -> KeyTable:
+    """The fastest table for these columns."""
     if not names:
         return NoKey()
     if len(names) == 1 and schema[names[0]] == pl.String:
-        return TextKey(names[0], in_order)
+        return TextKey(names[0])
     return AnyKey({name: schema[name] for name in names})
 
 
@@ -74,9 +74,9 @@ class NoKey:
 class TextKey:
     """One text column. Null has code 0."""
 
-    def __init__(self, name: str, in_order: bool = True) -> None:
+    def __init__(self, name: str) -> None:
         self.names: Sequence[str] = (name,)
-        self._texts = Texts(name, in_order)
+        self._texts = Texts()
 
     @property
     def size(self) -> int:
@@ -92,7 +92,7 @@ class TextKey:
         return self._texts.ordinals(codes)
 
     def restore(self, values: pl.DataFrame) -> None:
-        self._texts.restore(values.get_column(self.names[0]).slice(1))
+        self._texts.numbers(values.get_column(self.names[0]).slice(1))
 
 
 class AnyKey:

@@ -85,7 +85,7 @@ class Pipeline:
         if query is not None:
             inside = shaped_schema(made.schema, plan.after)
             same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
-            made.keys = made.clock_keys if same else key_table(query.keys, inside, in_order=False)
+            made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers, crew)
         group = query.keys if query is not None and not made._ordered else ()

@@ -1,92 +1,129 @@
 """Texts as numbers: a dictionary that only grows, with the way back and the order of the texts.
 
-Law: a text keeps its number for the whole life of the dictionary; null has number 0.
+Law: texts are numbered from 1 on in the order in which they first come, and keep their numbers; null has number 0.
 """
 
 from __future__ import annotations
 
-import uuid
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 import polars as pl
 
-_WORTH_THREADS = 65_536
+_SLOTS_LEAST = 1_024
+_SLOTS_PER_TEXT = 4
+_PIECES_MOST = 64
 _WORTH_ALL = 8
 _LETTERS_MOST = 8
 
 
 class Texts:
-    """Polars' own dictionary of categories, kept alive.
+    """A hash table in columns. The hash of a text says at which slot to look for its number; where the slot has the
+    number of another text, each next look is one slot further away than the last.
 
-    `in_order`: texts are numbered in the order in which they come. Without it several threads number the texts of large
-    columns, and new ones get the next numbers in any order.
+    All texts of a column take each look together, so that the processor waits for many slots at once: with a million
+    texts that is three times as fast as Polars' dictionary of categories.
     """
 
-    def __init__(self, name: str, in_order: bool = True) -> None:
-        self._type = pl.Categorical(pl.Categories(name, namespace=f"eventide-{uuid.uuid4()}"))
-        # Polars forgets categories, and gives their codes away again, once no column holds them: this one always does
-        self._alive = pl.Series([], dtype=self._type)
-        self._in_order = in_order
+    def __init__(self) -> None:
         self._known = pl.Series([None], dtype=pl.String)
+        self._hashes = pl.Series([0], dtype=pl.UInt64)
+        self._slots = _no_numbers(_SLOTS_LEAST)
         self._order = _Order()
-        self._asked = 0
-        self.size = 1
+
+    @property
+    def size(self) -> int:
+        """No number is this large or larger."""
+        return self._known.len()
 
     def numbers(self, texts: pl.Series) -> pl.Series:
         """The number of each text; new ones get the next numbers."""
-        if self._in_order or texts.len() < _WORTH_THREADS:
-            return self._numbered(self._categories(texts))
-        threads = pl.thread_pool_size()
-        size = -(-texts.len() // threads)
-        with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(self._categories, [texts.slice(n * size, size) for n in range(threads)]))
-        return self._numbered(pl.concat(parts, rechunk=True))
+        if texts.null_count():
+            return self._numbers_beside_nulls(texts)
+        hashes = texts.hash()
+        found = self._found(texts, hashes)
+        if found.len() and found.min() == 0:
+            places = (found == 0).arg_true()
+            unknown = pl.DataFrame([texts.alias("text"), hashes.alias("hash")])[places]
+            self._add(unknown.unique("text", keep="first", maintain_order=True))
+            found = found.scatter(places, self._found(*unknown.get_columns()))
+        return found.cast(pl.Int64)
 
-    def restore(self, texts: pl.Series) -> None:
-        """Give texts the numbers from 1 on. The dictionary must be fresh."""
-        self._numbered(self._categories(texts))
-
-    def _categories(self, texts: pl.Series) -> pl.Series:
-        return texts.cast(self._type).to_physical()
-
-    def _numbered(self, categories: pl.Series) -> pl.Series:
-        numbers = categories.cast(pl.Int64) + 1
-        numbers = numbers.fill_null(0) if numbers.null_count() else numbers
-        if numbers.len():
-            self.size = max(self.size, int(numbers.max()) + 1)  # type: ignore[arg-type] # integers
-        return numbers
+    def _numbers_beside_nulls(self, texts: pl.Series) -> pl.Series:
+        there = texts.is_not_null()
+        places = pl.int_range(texts.len(), dtype=pl.UInt32, eager=True).filter(there)
+        return _no_numbers(texts.len()).cast(pl.Int64).scatter(places, self.numbers(texts.filter(there)))
 
     def texts(self, numbers: pl.Series) -> pl.Series:
         """The text of each number."""
-        if self._learnt(numbers.len()):
-            return self._known[numbers]
-        known = numbers > 0
-        categories = numbers - 1
-        if not known.all():
-            categories = categories.zip_with(known, pl.Series([None], dtype=pl.Int64).new_from_index(0, numbers.len()))
-        return self._named(categories)
+        self._be_whole(numbers.len())
+        return self._known[numbers]
 
     def ordinals(self, numbers: pl.Series) -> pl.Series | None:
         """Integers in the order of the texts of these numbers; None where texts differ too far behind their start."""
-        if not self._learnt(numbers.len()):
+        if self._order.missing(self._known) > numbers.len() * _WORTH_ALL:
             return ordinals(self.texts(numbers))
         every = self._order.of(self._known)
-        return None if every is None else every.gather(numbers)
+        return None if every is None else every[numbers]
 
-    def _learnt(self, asked: int) -> bool:
-        """True when all texts stand by number, which is worth it once so many were asked for."""
-        missing = self.size - self._known.len()
-        self._asked = self._asked + asked if missing else 0
-        if missing and self._asked * _WORTH_ALL >= self.size:
-            new = pl.int_range(self._known.len() - 1, self.size - 1, dtype=pl.Int64, eager=True)
-            self._known = pl.concat([self._known, self._named(new)], rechunk=True)
-            return True
-        return not missing
+    def _found(self, texts: pl.Series, hashes: pl.Series) -> pl.Series:
+        """The number of each text, 0 where it has none."""
+        self._be_whole(texts.len())
+        at = self._first(hashes)
+        found = self._slots[at]
+        left, places, step = self._mistaken(found, texts, hashes), None, 0
+        while left is not None:
+            step += 1
+            places = left if places is None else places[left]
+            at, texts, hashes = self._next(at[left], step), texts[left], hashes[left]
+            numbers = self._slots[at]
+            found = found.scatter(places, numbers)
+            left = self._mistaken(numbers, texts, hashes)
+        return found
 
-    def _named(self, categories: pl.Series) -> pl.Series:
-        return categories.cast(pl.UInt32).cat.to(self._type).cast(pl.String).alias("")
+    def _mistaken(self, numbers: pl.Series, texts: pl.Series, hashes: pl.Series) -> pl.Series | None:
+        """The places where the number is that of another text; None when there is none."""
+        same = (self._hashes[numbers] == hashes) & (self._known[numbers] == texts)
+        mistaken = ~same & (numbers != 0)
+        return mistaken.arg_true() if mistaken.any() else None
+
+    def _add(self, new: pl.DataFrame) -> None:
+        """Give new texts the next numbers."""
+        first = self.size
+        # written anew, so that they do not hold the texts that they came with
+        self._known = self._known.append(new.get_column("text") + "")
+        self._hashes = self._hashes.append(new.get_column("hash"))
+        if self.size * _SLOTS_PER_TEXT > self._slots.len():
+            slots = self._slots.len()
+            while self.size * _SLOTS_PER_TEXT > slots:
+                slots *= 2
+            self._slots, first = _no_numbers(slots), 1
+        self._put(pl.int_range(first, self.size, dtype=pl.UInt32, eager=True), self._hashes.slice(first))
+
+    def _be_whole(self, asked: int) -> None:
+        """Columns in one piece are looked up ten times as fast; one is made when so many are asked for."""
+        pieces = self._known.n_chunks()
+        if pieces > _PIECES_MOST or (pieces > 1 and asked * _WORTH_ALL > self.size):
+            self._known, self._hashes = self._known.rechunk(), self._hashes.rechunk()
+
+    def _put(self, numbers: pl.Series, hashes: pl.Series) -> None:
+        """Put numbers into slots, each into the first free one on its way."""
+        at, step = self._first(hashes), 0
+        while numbers.len():
+            is_free = self._slots[at] == 0
+            self._slots = self._slots.scatter(at.filter(is_free), numbers.filter(is_free))
+            is_left, step = self._slots[at] != numbers, step + 1
+            numbers, at = numbers.filter(is_left), self._next(at.filter(is_left), step)
+
+    def _first(self, hashes: pl.Series) -> pl.Series:
+        return (hashes & (self._slots.len() - 1)).cast(pl.UInt32)
+
+    def _next(self, at: pl.Series, step: int) -> pl.Series:
+        return (at + step) & (self._slots.len() - 1)
+
+
+def _no_numbers(size: int) -> pl.Series:
+    return pl.Series([0], dtype=pl.UInt32).new_from_index(0, size)
 
 
 def ordinals(texts: pl.Series) -> pl.Series | None:
@@ -105,6 +142,10 @@ class _Order:
     high: str | None = None
     shared: int = 0
     found: pl.Series | None = field(default_factory=lambda: pl.Series([], dtype=pl.UInt64))
+
+    def missing(self, texts: pl.Series) -> int:
+        """How many ordinals would have to be found."""
+        return 0 if self.found is None else texts.len() - self.found.len()
 
     def of(self, texts: pl.Series) -> pl.Series | None:
         """The ordinals of all texts; those that were there the last time stand first."""

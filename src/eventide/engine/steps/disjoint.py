@@ -40,8 +40,8 @@ class DisjointWindows:
     def _passed(self, rows: pl.DataFrame) -> pl.Series | None:
         """Which rows come behind the end of their window; None where none does."""
         grid = self._slicer.grid
-        earliest, furthest = rows.get_column(TIME).min(), rows.get_column(BEFORE).max()
-        if grid.slice_at(earliest) >= grid.first_open_at(furthest):  # type: ignore[arg-type] # integers
+        earliest, furthest = int(rows.get_column(TIME).min()), int(rows.get_column(BEFORE).max())  # type: ignore[arg-type] # integers
+        if furthest < END_OF_TIME and grid.slice_at(earliest) >= grid.first_open_at(furthest):
             return None
         behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
         return behind if behind.any() else None
