@@ -14,7 +14,11 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.delta.sink import write_delta
+    from eventide.connectors.delta.source import read_delta
     from eventide.connectors.http.source import read_http
+    from eventide.connectors.iceberg.sink import write_iceberg
+    from eventide.connectors.iceberg.source import read_iceberg
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
@@ -33,8 +37,10 @@ __all__ = [
     "from_rows",
     "notify",
     "read_csv",
+    "read_delta",
     "read_duckdb",
     "read_http",
+    "read_iceberg",
     "read_kafka",
     "read_nats",
     "read_ndjson",
@@ -42,7 +48,9 @@ __all__ = [
     "read_postgres",
     "replay",
     "write_csv",
+    "write_delta",
     "write_duckdb",
+    "write_iceberg",
     "write_kafka",
     "write_nats",
     "write_ndjson",
@@ -52,12 +60,16 @@ __all__ = [
 
 _OF_SYSTEMS = {
     "notify": "notifications",
+    "read_delta": "delta.source",
     "read_duckdb": "tables.duckdb_rows",
     "read_http": "http.source",
+    "read_iceberg": "iceberg.source",
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
+    "write_delta": "delta.sink",
     "write_duckdb": "tables.duckdb",
+    "write_iceberg": "iceberg.sink",
     "write_kafka": "kafka.read",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",

@@ -13,8 +13,10 @@ from eventide.flow import Promise, Sink, Source
 from eventide.semantics.schema import Schema
 
 _FOLDERS = {
+    "delta": "delta",
     "duckdb": "tables",
     "http": "http",
+    "iceberg": "iceberg",
     "kafka": "kafka",
     "nats": "nats",
     "notify": "notifications",
