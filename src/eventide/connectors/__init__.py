@@ -15,8 +15,12 @@ from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
     from eventide.connectors.cassandra.sink import write_cassandra
+    from eventide.connectors.delta.sink import write_delta
+    from eventide.connectors.delta.source import read_delta
     from eventide.connectors.formats.encoded import avro_format, json_format, json_schema_format, raw_format
     from eventide.connectors.http.source import read_http
+    from eventide.connectors.iceberg.sink import write_iceberg
+    from eventide.connectors.iceberg.source import read_iceberg
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.mongodb.sink import write_mongodb
     from eventide.connectors.nats.sink import write_nats
@@ -40,8 +44,10 @@ __all__ = [
     "notify",
     "raw_format",
     "read_csv",
+    "read_delta",
     "read_duckdb",
     "read_http",
+    "read_iceberg",
     "read_kafka",
     "read_nats",
     "read_ndjson",
@@ -50,7 +56,9 @@ __all__ = [
     "replay",
     "write_cassandra",
     "write_csv",
+    "write_delta",
     "write_duckdb",
+    "write_iceberg",
     "write_kafka",
     "write_mongodb",
     "write_nats",
@@ -65,13 +73,17 @@ _OF_SYSTEMS = {
     "json_schema_format": "formats.encoded",
     "notify": "notifications",
     "raw_format": "formats.encoded",
+    "read_delta": "delta.source",
     "read_duckdb": "tables.duckdb_rows",
     "read_http": "http.source",
+    "read_iceberg": "iceberg.source",
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
     "write_cassandra": "cassandra.sink",
+    "write_delta": "delta.sink",
     "write_duckdb": "tables.duckdb",
+    "write_iceberg": "iceberg.sink",
     "write_kafka": "kafka.read",
     "write_mongodb": "mongodb.sink",
     "write_nats": "nats.sink",

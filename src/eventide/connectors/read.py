@@ -13,7 +13,7 @@ from typing import TypeAlias
 import polars as pl
 
 from eventide.connectors.files.content import Compression
-from eventide.connectors.files.parquet import ParquetFiles, schema_from, schema_of
+from eventide.connectors.files.parquet import ParquetFiles, schema_of
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.encoded import Policy
@@ -23,6 +23,7 @@ from eventide.connectors.memory.frame import FrameSource
 from eventide.connectors.memory.rows import Feed, Row, Rows
 from eventide.connectors.order import Order, Ordered
 from eventide.connectors.replay import Replay
+from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import PlanError
 from eventide.flow import Source
 from eventide.plan import Input, Stream
@@ -129,7 +130,7 @@ def from_frame(
     """A stream of a Polars frame's rows, in order. Without `schema` the frame's own types are taken."""
     if schema is None and all(_is_plain(dtype) for dtype in frame.dtypes):
         return Stream.from_source(_ordered(FrameSource(frame, name, arrival), order))
-    rules = schema_from(frame.schema) if schema is None else as_schema(schema)
+    rules = schema_of_columns(frame.schema) if schema is None else as_schema(schema)
     return Stream.from_source(_ordered(Rows([frame], rules, arrival, name), order))
 
 

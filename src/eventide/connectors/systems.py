@@ -14,8 +14,10 @@ from eventide.semantics.schema import Schema
 
 _FOLDERS = {
     "cassandra": "cassandra",
+    "delta": "delta",
     "duckdb": "tables",
     "http": "http",
+    "iceberg": "iceberg",
     "kafka": "kafka",
     "mongodb": "mongodb",
     "nats": "nats",

@@ -15,9 +15,10 @@ from eventide.connectors.files.logs import FileLogs, check_settings, files_of, s
 from eventide.connectors.files.remote import check_address, missing_extra
 from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
+from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
-from eventide.semantics.schema import Field, Schema
+from eventide.semantics.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +126,4 @@ def schema_of(path: str) -> Schema:
         columns = pl.scan_parquet(str(found[0]), glob=False).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as fault:
         raise SourceError(f"cannot read {found[0]}: {fault}. Is it a Parquet file?") from None
-    return schema_from(columns)
-
-
-def schema_from(columns: Mapping[str, pl.DataType]) -> Schema:
-    """The schema of typed columns."""
-    fields = []
-    for name, dtype in columns.items():
-        if isinstance(dtype, pl.Datetime | pl.Date):
-            fields.append((name, Field("instant")))
-        elif dtype.is_integer():
-            fields.append((name, Field("integer")))
-        elif dtype.is_float() or dtype.is_decimal():
-            fields.append((name, Field("float")))
-        elif dtype == pl.Boolean:
-            fields.append((name, Field("boolean")))
-        else:
-            fields.append((name, Field("string")))
-    return Schema(tuple(fields))
+    return schema_of_columns(columns)
