@@ -76,12 +76,14 @@ if TYPE_CHECKING:
         read_kafka,
         read_nats,
         read_postgres,
+        read_rabbitmq,
         write_cassandra,
         write_duckdb,
         write_kafka,
         write_mongodb,
         write_nats,
         write_postgres,
+        write_rabbitmq,
     )
 
 __version__ = "0.1.0"
@@ -148,6 +150,7 @@ __all__ = [
     "read_ndjson",
     "read_parquet",
     "read_postgres",
+    "read_rabbitmq",
     "replay",
     "schema",
     "seasonal",
@@ -165,6 +168,7 @@ __all__ = [
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_rabbitmq",
     "zscore",
 ]
 
