@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.servers.messages_of_rabbitmq import held, make, on, send, waiting
 import eventide as et
 from eventide.connectors.rabbitmq import sink as sink_module
 from eventide.flow import EpochWriter, Opening
-from eventide.testing.services import running
 from eventide.testing.services.rabbitmq import RabbitMq
 
 COLUMNS = {"k": pl.String(), "n": pl.Int64()}
@@ -30,12 +28,6 @@ EPOCHS = [
     pl.DataFrame({"k": [None, "a"], "n": [3, None]}),
 ]
 ROWS = [{"k": "a", "n": 1}, {"k": "ü\n\"'\0", "n": 2}, {"k": None, "n": 3}, {"k": "a", "n": None}]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
-    with running(RabbitMq(tmp_path_factory.mktemp("rabbitmq"))) as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)
@@ -97,14 +89,13 @@ def test_messages_sent_again_after_a_kill_have_the_same_ids(
 def test_a_broker_that_is_killed_in_the_middle_has_every_row(broker: RabbitMq, queue: str) -> None:
     """The queue has what it confirmed; what was not confirmed is sent again, with the same id."""
     writer = opened(broker, queue)
-    for number, how in enumerate((signal.SIGKILL, signal.SIGTERM), start=11):
-        writer.deliver(number, pl.DataFrame({"k": ["x" * 1_000] * 700, "n": range(700)}))
-        broker.stop(how=how)
-        broker.start()
+    writer.deliver(11, pl.DataFrame({"k": ["x" * 1_000] * 700, "n": range(700)}))
+    broker.stop(how=signal.SIGKILL)
+    broker.start()
     writer.deliver(13, EPOCHS[0])
     writer.close()
     found = {one.header.properties.message_id: json.loads(one.body)["n"] for one in held(broker, queue)}
-    assert sorted(found.values()) == sorted([*range(700), *range(700), 1, 2])
+    assert sorted(found.values()) == sorted([*range(700), 1, 2])
 
 
 def test_an_answer_that_was_lost_leads_to_the_same_id_again(

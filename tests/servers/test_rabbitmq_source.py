@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,7 @@ from eventide.connectors.rabbitmq import source as source_module
 from eventide.connectors.rabbitmq import thread as thread_module
 from eventide.flow import ReadContext
 from eventide.plan import Stream
-from eventide.testing.services import running
 from eventide.testing.services.rabbitmq import RabbitMq
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
-    with running(RabbitMq(tmp_path_factory.mktemp("rabbitmq"))) as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)

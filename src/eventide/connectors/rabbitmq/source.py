@@ -12,7 +12,8 @@ from typing import Literal
 
 import polars as pl
 
-from eventide.connectors.formats.messages import MessageFormat, MessageParser
+from eventide.connectors.formats.encoded import MessageFormat
+from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.rabbitmq.config import Broker, driver, is_installed
 from eventide.errors import SourceError
 from eventide.flow import LogSet, Position, ReadContext
@@ -102,7 +103,8 @@ def read_rabbitmq(  # noqa: PLR0913 - settings of a queue, each with a default
     the disk; at most `prefetch` are on their way. A stream's are read from `start`: `"earliest"`, `"latest"`, an offset
     or a datetime. `unique_ids=True` says that senders give each message a `message_id` of its own, so that copies by
     them are left out, too. A message arrives when it is read, or when the column `arrival` says; `routing_key` names a
-    column for its routing key. `format` is `"json"`, `"csv"` or `"raw"`; what cannot be read goes to `dead_letters`.
+    column for its routing key. `format` is `"json"`, `"csv"`, `"raw"` or what `avro_format` and its like
+    make; what cannot be read goes to `dead_letters`.
 
     >>> read_rabbitmq("readings", schema={"dose": float}, address="amqp://127.0.0.1").plan.inputs[0].source.name
     'readings'

@@ -16,9 +16,10 @@ import polars as pl
 
 from eventide.connectors.formats.messages import Messages
 from eventide.connectors.intake import Intake
+from eventide.connectors.one_log import OneLog
 from eventide.connectors.rabbitmq.thread import Consumer, Got, next_ones
 from eventide.errors import SourceError
-from eventide.flow import Batch, LogReader, Position, ReadContext
+from eventide.flow import Batch, Position, ReadContext
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -82,22 +83,6 @@ class StreamReader:
         self._consumer.stopping = True
         self._intake.close()
         self._consumer.stop()
-
-
-@dataclass
-class StreamLogs:
-    """The one log of a stream."""
-
-    reader: StreamReader
-    may_grow: bool = False
-    _given: bool = False
-
-    def discover(self) -> Sequence[LogReader]:
-        given, self._given = self._given, True
-        return [] if given else [self.reader]
-
-    def close(self) -> None:
-        self.reader.close()
 
 
 @dataclass
@@ -192,7 +177,7 @@ def _offset(message: DeliveredMessage, queue: str) -> int:
     return offset
 
 
-def open_stream(source: RabbitMqQueue, context: ReadContext, positions: Mapping[str, Position]) -> StreamLogs:
+def open_stream(source: RabbitMqQueue, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
     """Open a stream."""
     offset = positions.get(source.name, {}).get("offset")
-    return StreamLogs(StreamReader(source, context, None if offset is None else int(offset)))
+    return OneLog(StreamReader(source, context, None if offset is None else int(offset)))
