@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         read_kafka,
         read_nats,
         read_postgres,
+        read_rabbitmq,
         write_cassandra,
         write_delta,
         write_duckdb,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         write_mongodb,
         write_nats,
         write_postgres,
+        write_rabbitmq,
     )
 
 __version__ = "0.1.0"
@@ -154,6 +156,7 @@ __all__ = [
     "read_ndjson",
     "read_parquet",
     "read_postgres",
+    "read_rabbitmq",
     "replay",
     "schema",
     "seasonal",
@@ -173,6 +176,7 @@ __all__ = [
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_rabbitmq",
     "zscore",
 ]
 

@@ -15,7 +15,6 @@ import eventide as et
 from eventide.connectors.cassandra import sink as sink_module
 from eventide.connectors.codec import sink_from, sink_to
 from eventide.flow import EpochWriter, Opening
-from eventide.testing.services import running
 from eventide.testing.services.cassandra import USER, Cassandra
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -36,16 +35,17 @@ EPOCHS = [
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cassandra]:
-    with running(Cassandra(tmp_path_factory.mktemp("cassandra"), guarded=True)) as started:
-        yield started
+def node(cassandra: Cassandra) -> Cassandra:
+    return cassandra
 
 
 @pytest.fixture(scope="module")
 def session(node: Cassandra) -> Iterator[Session]:
     """A session of the tests' own, in a keyspace."""
     made = entered(node)
-    made.execute("CREATE KEYSPACE air WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+    made.execute(
+        "CREATE KEYSPACE IF NOT EXISTS air WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+    )
     yield made
     made.cluster.shutdown()
 

@@ -18,7 +18,6 @@ import eventide as et
 from eventide.connectors.codec import sink_from, sink_to
 from eventide.connectors.mongodb import sink as sink_module
 from eventide.flow import EpochWriter, Opening
-from eventide.testing.services import running
 from eventide.testing.services.mongodb import MongoDb
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -39,9 +38,8 @@ EPOCHS = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb]:
-    with running(MongoDb(tmp_path_factory.mktemp("mongodb"))) as started:
-        yield started
+def server(mongodb: MongoDb) -> MongoDb:
+    return mongodb
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from eventide.connectors.notifications import notify
     from eventide.connectors.postgres.sink import write_postgres
     from eventide.connectors.postgres.source import read_postgres
+    from eventide.connectors.rabbitmq.sink import write_rabbitmq
+    from eventide.connectors.rabbitmq.source import read_rabbitmq
     from eventide.connectors.tables.duckdb import write_duckdb
     from eventide.connectors.tables.duckdb_rows import read_duckdb
 
@@ -53,6 +55,7 @@ __all__ = [
     "read_ndjson",
     "read_parquet",
     "read_postgres",
+    "read_rabbitmq",
     "replay",
     "write_cassandra",
     "write_csv",
@@ -65,6 +68,7 @@ __all__ = [
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_rabbitmq",
 ]
 
 _OF_SYSTEMS = {
@@ -80,6 +84,7 @@ _OF_SYSTEMS = {
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
+    "read_rabbitmq": "rabbitmq.source",
     "write_cassandra": "cassandra.sink",
     "write_delta": "delta.sink",
     "write_duckdb": "tables.duckdb",
@@ -88,6 +93,7 @@ _OF_SYSTEMS = {
     "write_mongodb": "mongodb.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
+    "write_rabbitmq": "rabbitmq.sink",
 }
 """Functions that are brought along when they are asked for first, with the module of each."""
 

@@ -23,6 +23,7 @@ _FOLDERS = {
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",
+    "rabbitmq": "rabbitmq",
 }
 """The folder of each kind, in the order of the table of promises."""
 

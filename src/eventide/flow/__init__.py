@@ -23,6 +23,7 @@ from eventide.flow.places import Address, is_remote, place_of, remote_path
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
 from eventide.flow.source import (
     Acknowledged,
+    Distant,
     Fingerprinted,
     GappedReader,
     LogReader,
@@ -45,6 +46,7 @@ __all__ = [
     "Batch",
     "Delivering",
     "Disk",
+    "Distant",
     "EpochSink",
     "EpochWriter",
     "Fingerprinted",

@@ -126,3 +126,12 @@ class Fingerprinted(Protocol):
 
     def fingerprint(self) -> str:
         """A text that differs when sizes or times of the files behind it do."""
+
+
+@runtime_checkable
+class Distant(Fingerprinted, Protocol):
+    """A source whose fingerprint a server is asked for, which may raise `SourceError`."""
+
+    @property
+    def looks_every_us(self) -> int:
+        """How long a look at it holds, so that the server is not asked for every batch."""
