@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from eventide.connectors.http.source import read_http
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.mongodb.sink import write_mongodb
+    from eventide.connectors.mqtt.sink import write_mqtt
+    from eventide.connectors.mqtt.source import read_mqtt
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
     from eventide.connectors.notifications import notify
@@ -43,6 +45,7 @@ __all__ = [
     "read_duckdb",
     "read_http",
     "read_kafka",
+    "read_mqtt",
     "read_nats",
     "read_ndjson",
     "read_parquet",
@@ -53,6 +56,7 @@ __all__ = [
     "write_duckdb",
     "write_kafka",
     "write_mongodb",
+    "write_mqtt",
     "write_nats",
     "write_ndjson",
     "write_parquet",
@@ -68,12 +72,14 @@ _OF_SYSTEMS = {
     "read_duckdb": "tables.duckdb_rows",
     "read_http": "http.source",
     "read_kafka": "kafka.read",
+    "read_mqtt": "mqtt.source",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
     "write_cassandra": "cassandra.sink",
     "write_duckdb": "tables.duckdb",
     "write_kafka": "kafka.read",
     "write_mongodb": "mongodb.sink",
+    "write_mqtt": "mqtt.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
 }

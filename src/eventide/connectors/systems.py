@@ -18,6 +18,7 @@ _FOLDERS = {
     "http": "http",
     "kafka": "kafka",
     "mongodb": "mongodb",
+    "mqtt": "mqtt",
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",

@@ -33,10 +33,13 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """A journal holds at most `most_bytes`, and begins a new segment behind `segment_bytes`."""
+    """A journal holds at most `most_bytes`, and begins a new segment behind `segment_bytes`. `in_order` is for its
+    keeper.
+    """
 
     most_bytes: int = 2 * 2**30
     segment_bytes: int = 32 * 2**20
+    in_order: bool = False
 
 
 @dataclass
@@ -163,6 +166,13 @@ class Journal:
             self._segments = self._segments[len(gone) :]
         for one in gone:
             self._disk.remove(self._path(one.first))
+
+    def label(self, name: str, value: str) -> str:
+        """A value that the journal has for ever: the given one, if it has none yet."""
+        path = self.folder / name
+        if self._disk.size(path) is None:
+            publish(self._disk, path, value.encode())
+        return self._disk.read(path).decode()
 
     def _begin_segment(self) -> None:
         """Put the next segment in place, whole with its header."""
