@@ -84,6 +84,8 @@ if TYPE_CHECKING:
         write_mqtt,
         write_nats,
         write_postgres,
+        write_webhook,
+        write_websocket,
     )
 
 __version__ = "0.1.0"
@@ -169,6 +171,8 @@ __all__ = [
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_webhook",
+    "write_websocket",
     "zscore",
 ]
 

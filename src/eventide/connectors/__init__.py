@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from eventide.connectors.postgres.source import read_postgres
     from eventide.connectors.tables.duckdb import write_duckdb
     from eventide.connectors.tables.duckdb_rows import read_duckdb
+    from eventide.connectors.webhook.sink import write_webhook
+    from eventide.connectors.websocket.sink import write_websocket
 
 __all__ = [
     "Feed",
@@ -61,6 +63,8 @@ __all__ = [
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_webhook",
+    "write_websocket",
 ]
 
 _OF_SYSTEMS = {
@@ -82,6 +86,8 @@ _OF_SYSTEMS = {
     "write_mqtt": "mqtt.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
+    "write_webhook": "webhook.sink",
+    "write_websocket": "websocket.sink",
 }
 """Functions that are brought along when they are asked for first, with the module of each."""
 

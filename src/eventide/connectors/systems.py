@@ -22,6 +22,8 @@ _FOLDERS = {
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",
+    "webhook": "webhook",
+    "websocket": "websocket",
 }
 """The folder of each kind, in the order of the table of promises."""
 
