@@ -171,7 +171,7 @@ class Journal:
         """A value that the journal has for ever: the given one, if it has none yet."""
         path = self.folder / name
         if self._disk.size(path) is None:
-            publish(self._disk, path, value.encode())
+            self._disk.publish(path, value.encode())
         return self._disk.read(path).decode()
 
     def _begin_segment(self) -> None:
