@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from eventide.connectors.formats.messages import MessageFormat, MessageParser
+from eventide.connectors.formats.encoded import MessageFormat
+from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.journal import JournalLogs, JournalSettings, Record, open_journal
 from eventide.connectors.mqtt.config import Broker, is_installed
@@ -70,8 +71,18 @@ class MqttTopics:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "mqtt"
 
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong before anything is opened, each with its remedy."""
+        return self.parser.problems
+
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> JournalLogs:
-        logs = open_journal(self.name, self.journal, context, positions, self._batch, JournalSettings(in_order=True))
+        parser = self.parser.opened()
+
+        def as_batch(log: str, records: Sequence[Record]) -> Batch:
+            return parser.batch(log, self.parts.messages(records))
+
+        logs = open_journal(self.name, self.journal, context, positions, as_batch, JournalSettings(in_order=True))
         with ExitStack() as held:
             held.callback(logs.close)
             lasting = self.journal is not None or context.state is not None
@@ -84,9 +95,6 @@ class MqttTopics:
             logs.reader.watch = lambda: session.watch(self.listening.patience_us)
             held.pop_all()
         return logs
-
-    def _batch(self, log: str, records: Sequence[Record]) -> Batch:
-        return self.parser.batch(log, self.parts.messages(records))
 
 
 def _check_filter(topic: str) -> None:
@@ -127,10 +135,11 @@ def read_mqtt(  # noqa: PLR0913 - settings of topics, each with a default
     either they last as long as the run, and so does the session). The broker keeps what comes while the run is away for
     `session`. A run stops when the broker is away for longer than `patience`.
 
-    `format` is `"json"` (an object a message), `"csv"` (a record) or `"raw"`. `topic` names a column of text for the
-    message's topic, `levels` columns for the topic's levels in their order (None leaves one out), `properties` one for
-    its user properties as a JSON object. `retained=False` leaves out what the broker held when the session began. Rows
-    arrive when they were kept, or as the column `arrival` says. What cannot be read goes to `dead_letters`.
+    `format` is `"json"` (an object a message), `"csv"` (a record), `"raw"` or what `avro_format` and its like make.
+    `topic` names a column of text for the message's topic, `levels` columns for the topic's levels in their order (None
+    leaves one out), `properties` one for its user properties as a JSON object. `retained=False` leaves out what the
+    broker held when the session began. Rows arrive when they were kept, or as the column `arrival` says. What cannot be
+    read goes to `dead_letters`.
 
     >>> stream = read_mqtt("air/+/dose", levels=(None, "sensor"), schema={"dose": float}, server="mqtt://127.0.0.1")
     >>> stream.plan.inputs[0].source.name
