@@ -248,6 +248,22 @@ def test_what_cannot_be_read_is_a_dead_letter_and_memory_holds(server: Mosquitto
     assert held < 2**21
 
 
+def test_when_the_engine_is_slow_messages_wait_with_the_broker(server: Mosquitto, tmp_path: Path, top: str) -> None:
+    settings: dict[str, Any] = {"journal_bytes_most": 2_000_000}
+    settle(server, tmp_path, f"{top}/a", **settings)
+    value = [json.dumps({"n": n, "text": "x" * 50_000}).encode() for n in range(300)]
+    with Other(server) as other, Open(server, tmp_path, f"{top}/a", **settings) as opened:
+        other.send(f"{top}/a", *value)
+        opened.wait(lambda: not opened.logs.keeper.has_room)
+        assert sum(path.stat().st_size for path in (tmp_path / "journal").glob("*.log")) < 2_500_000
+        found: list[int] = []
+        while len(found) < 300:
+            found += opened.read(1)[0].get_column("n").to_list()
+            position = opened.logs.reader.position()
+            opened.logs.reader.decided(position, position)
+        assert found == list(range(300))
+
+
 def test_a_source_reads_on_while_the_broker_is_stopped_and_started(tmp_path: Path) -> None:
     with running(Mosquitto(tmp_path)) as own, Open(own, tmp_path, "a") as opened:
         found: list[int] = []

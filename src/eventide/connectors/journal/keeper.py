@@ -79,7 +79,7 @@ class Keeper:
             return self._has_room()
 
     def _has_room(self) -> bool:
-        return not self._closed and self._waiting_bytes < WAITING_BYTES_MOST and not self.journal.is_full
+        return not self._closed and self._waiting_bytes < min(WAITING_BYTES_MOST, self.journal.room_bytes)
 
     def close(self) -> None:
         """Accept nothing more, write what was handed over, and end the thread."""

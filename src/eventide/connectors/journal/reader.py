@@ -50,7 +50,7 @@ class JournalReader:
 
     def decided(self, position: Position, oldest: Position) -> None:
         try:
-            self._journal.let_go(int(oldest.get("offset") or 0))
+            self._journal.let_go(int(oldest.get("offset") or 0), int(position.get("offset") or 0))
         except OSError as fault:
             raise SourceError(
                 f"cannot remove from the journal in {self._journal.folder} what is not needed any more: "
@@ -121,8 +121,9 @@ def _start(name: str, kept: Journal, positions: Mapping[str, Position]) -> int:
     start = int(offset)
     if start > kept.next:
         raise SourceError(
-            f"the journal in {kept.folder} ends at {kept.next:,}, but was read up to {start:,}: it was replaced or cut "
-            "off. Restore it from a copy, or begin anew with another state folder"
+            f"the journal in {kept.folder} ends at {kept.next:,}, but was read up to {start:,}: it is another one, or "
+            "was cut off. Put the right one there (with a savepoint, a copy of the old state's), or begin anew with "
+            "another state folder"
         )
     if start < kept.first:
         raise SourceError(
@@ -142,7 +143,7 @@ def _place(name: str, journal: str | None, context: ReadContext, held: ExitStack
         return SystemDisk(), Path(folder)
     if not isinstance(context.disk, GrowingDisk):
         raise SourceError(f"{name} cannot keep its journal in {context.state}: give it a local folder with journal=")
-    return context.disk, context.state / "journal" / quote(name, safe=" ")
+    return context.disk, context.state / "journal" / quote(name, safe=" ").replace(".", "%2E")
 
 
 def _say(text: str) -> None:

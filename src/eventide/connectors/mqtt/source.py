@@ -31,13 +31,18 @@ _CLIENT = "client"
 @dataclass(frozen=True, slots=True)
 class Listening:
     """How a session listens: the name it has with the broker (empty: one of its journal), for how long the broker keeps
-    it, how long a broker may be away, and whether retained messages count.
+    it, how long a broker may be away, and whether retained messages count. The journal is full with so many bytes.
     """
 
     client_id: str = ""
     session_us: int = 86_400_000_000
     patience_us: int = 30_000_000
     retained: bool = True
+    journal_bytes_most: int = JournalSettings().most_bytes
+
+    def __post_init__(self) -> None:
+        if self.journal_bytes_most < 1:
+            raise ValueError(f"journal_bytes_most={self.journal_bytes_most} must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ class MqttTopics:
         def as_batch(log: str, records: Sequence[Record]) -> Batch:
             return parser.batch(log, self.parts.messages(records))
 
-        logs = open_journal(self.name, self.journal, context, positions, as_batch, JournalSettings(in_order=True))
+        settings = JournalSettings(self.listening.journal_bytes_most, in_order=True)
+        logs = open_journal(self.name, self.journal, context, positions, as_batch, settings)
         with ExitStack() as held:
             held.callback(logs.close)
             lasting = self.journal is not None or context.state is not None
@@ -123,6 +129,7 @@ def read_mqtt(  # noqa: PLR0913 - settings of topics, each with a default
     session: Duration = "1d",
     patience: Duration = "30s",
     journal: str | None = None,
+    journal_bytes_most: int = JournalSettings().most_bytes,
     arrival: str | None = None,
     record_max_bytes: int = RECORD_MAX_BYTES,
     name: str = "",
@@ -132,8 +139,9 @@ def read_mqtt(  # noqa: PLR0913 - settings of topics, each with a default
     The broker is named by `server`, such as `"mqtt://host:1883"` or `"mqtts://host"` (with TLS), or by `env`, the
     environment variable that holds such an address with user and password. Messages are subscribed to with QoS 1, and
     acknowledged when they are on the disk: in the folder `journal`, by default below the run's state folder (without
-    either they last as long as the run, and so does the session). The broker keeps what comes while the run is away for
-    `session`. A run stops when the broker is away for longer than `patience`.
+    either they last as long as the run, and so does the session). It takes up to `journal_bytes_most` bytes that no
+    checkpoint holds yet. The broker keeps what comes while the run is away for `session`. A run stops when the broker
+    is away for longer than `patience`.
 
     `format` is `"json"` (an object a message), `"csv"` (a record), `"raw"` or what `avro_format` and its like make.
     `topic` names a column of text for the message's topic, `levels` columns for the topic's levels in their order (None
@@ -148,5 +156,6 @@ def read_mqtt(  # noqa: PLR0913 - settings of topics, each with a default
     parts = Parts(topic, tuple(levels), properties)
     parser = MessageParser(as_schema(schema), format, arrival, record_max_bytes, (), parts.columns)
     given = (topics,) if isinstance(topics, str) else tuple(topics)
-    listening = Listening(client_id, positive_us(session, "session"), positive_us(patience, "patience"), retained)
+    durations = positive_us(session, "session"), positive_us(patience, "patience")
+    listening = Listening(client_id, *durations, retained, journal_bytes_most)
     return Stream.from_source(MqttTopics(Broker(server, env), given, parser, parts, listening, journal, name))

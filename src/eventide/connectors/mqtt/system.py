@@ -60,6 +60,7 @@ def source_to(source: Source) -> Tree:
         "session": duration_text(listening.session_us),
         "patience": duration_text(listening.patience_us),
         "retained": listening.retained,
+        "journal_bytes_most": listening.journal_bytes_most,
         "record_max_bytes": parser.record_max_bytes,
         "name": source.name,
         "schema": schema_to(parser.schema),
@@ -76,6 +77,7 @@ def source_from(tree: Mapping[str, Any], schema: Schema) -> MqttTopics:
         positive_us(tree.get("session", "1d"), "session"),
         positive_us(tree.get("patience", "30s"), "patience"),
         bool(tree.get("retained", True)),
+        int(tree.get("journal_bytes_most", Listening().journal_bytes_most)),
     )
     topics = (tree["topics"],) if isinstance(tree["topics"], str) else tuple(tree["topics"])
     return MqttTopics(_broker(tree), topics, parser, parts, listening, tree.get("journal"), tree.get("name", ""))
