@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +30,7 @@ from eventide.runners.flink.cluster import Cluster
 from eventide.runners.flink.distribution import Memory, library
 from eventide.runners.flink.remote import ENDED, Job, Start, begin
 from eventide.runners.flink.rest import Rest
+from eventide.runners.flink.run import submit
 from eventide.servers.process import free_port
 from eventide.testing.services import running
 from eventide.testing.services.kafka import Kafka
@@ -152,11 +154,11 @@ def embedded(work: str, source: str, given: Input, out: str) -> Cost:
     return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def on_cluster(cluster: Cluster, submit: Callable[[], Job]) -> Cost:
+def on_cluster(cluster: Cluster, started: Callable[[], Job]) -> Cost:
     """A job, from its submission to its end."""
     before = cpu_s(cluster)
     began = time.perf_counter()
-    job = submit()
+    job = started()
     job.wait_until(lambda: job.state() in ENDED)
     wall_s = time.perf_counter() - began
     assert job.state() == "FINISHED", job.failure()
@@ -201,14 +203,14 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def rows_of(source: str, out: str, servers: str) -> int:
-    """How many rows came out: each engine has to have done the work."""
+def events_of(source: str, out: str, servers: str) -> int:
+    """How many events are in the windows that came out: what is missing was dropped as late."""
+    schema = et.schema({"n": int})
     if source == "files":
         files = [path for path in Path(out).rglob("*") if path.is_file() and not path.name.startswith((".", "_"))]
-        return sum(path.read_bytes().count(b"\n") for path in files)
-    schema = {"n": int}
-    found = et.read_kafka(out, servers=servers, schema=schema, bounded=True).write(et.call(len))
-    return found.run(show=False).accounting.total.received
+        return sum(int(pl.read_ndjson(path, schema={"n": pl.Int64}).get_column("n").sum()) for path in files)
+    found = et.read_kafka(out, servers=servers, schema=schema, bounded=True).run(show=False)
+    return int(found.results.get_column("n").sum())
 
 
 def main() -> None:
@@ -242,31 +244,29 @@ class Bench:
     def run(self, works: list[str], sources: list[str], parallelisms: list[int]) -> None:
         """Every work from every source on every engine."""
         jar = sql_jar(self.folder)
-        print("| work | source | engine | wall s | CPU s | million rows a CPU second | RSS MB | rows out |")
+        print("| work | source | engine | wall s | CPU s | million rows a CPU second | RSS MB | events in results |")
         print("|---|---|---|---|---|---|---|---|")
         for work in works:
             given = prepare(work, self.events, self.folder, self.servers)
             for source in sources:
-                self._row(work, source, "embedded", lambda out: embedded(work, source, given, out))  # noqa: B023 - called at once
+                self._row(work, source, "embedded", partial(embedded, work, source, given))
                 for parallelism in parallelisms:
                     with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        ours = lambda out: on_cluster(
-                            one, lambda: self._ours(one, work, source, given, out, parallelism)
-                        )
+                        ours = partial(self._ours, one, parallelism, source, given)
                         self._row(work, source, f"ours on Flink, {parallelism}", ours)
                     with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        hand = lambda out: on_cluster(
-                            one, lambda: self._hand(one, jar, by_hand(work, source, given, out), parallelism)
-                        )
+                        hand = partial(self._hand, one, parallelism, source, given, jar)
                         self._row(work, source, f"Flink SQL by hand, {parallelism}", hand)
 
-    def _ours(self, cluster: Cluster, work: str, source: str, given: Input, out: str, parallelism: int) -> Job:
-        made = stream(work, source, given, out)
-        return made.run(on="flink", flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s").job  # type: ignore[no-any-return] # runners are found by name
+    def _ours(self, cluster: Cluster, parallelism: int, source: str, given: Input, out: str) -> Cost:
+        plan = stream(given.work, source, given, out).plan
+        settings = partial(submit, plan, flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s")
+        return on_cluster(cluster, lambda: settings().job)
 
-    def _hand(self, cluster: Cluster, jar: Path, script: str, parallelism: int) -> Job:
-        text = base64.urlsafe_b64encode(script.encode()).decode()
-        return begin(Rest(cluster.url), jar, Start((text,), parallelism, _SETTINGS, main="SqlJob"))
+    def _hand(self, cluster: Cluster, parallelism: int, source: str, given: Input, jar: Path, out: str) -> Cost:
+        text = base64.urlsafe_b64encode(by_hand(given.work, source, given, out).encode()).decode()
+        start = Start((text,), parallelism, _SETTINGS, main="SqlJob")
+        return on_cluster(cluster, lambda: begin(Rest(cluster.url), jar, start))
 
     def _row(self, work: str, source: str, engine: str, run: Callable[[str], Cost]) -> None:
         costs, rows = [], 0
@@ -276,7 +276,7 @@ class Bench:
             if source == "kafka":
                 make_topic(self.servers, out, 2)
             costs.append(run(out))
-            rows = rows_of(source, out, self.servers)
+            rows = events_of(source, out, self.servers)
         best = min(costs, key=lambda cost: cost.cpu_s)
         rate = self.events / best.cpu_s / 1e6
         walls = min(cost.wall_s for cost in costs)
