@@ -12,18 +12,21 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from eventide.connectors.postgres.sink import Postgres
 from eventide.engine.columns import output_schema
 from eventide.engine.pipeline import Pipeline
 from eventide.expressions import Aggregation, Column, OwnAggregate
 from eventide.plan import DEAD_LETTERS, LATE, Plan, WindowedAggregate, Write
 from eventide.plan.check import check
 from eventide.plan.types import type_name
-from eventide.runners.flink import sql
+from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
+from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
 from eventide.runners.flink.settings import event_time_tree, window_tree
 from eventide.runners.flink.sinks import sink_table
 from eventide.runners.flink.sources import source_table
 from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
+from eventide.runners.outlets import identity_of
 from eventide.semantics.eventtime import EventTime
 
 VERSION = 1
@@ -75,8 +78,8 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
         "window": window_tree(plan.aggregate)
         | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)},
         "outputs": outputs,
-        "identity": [],
-        "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"},
+        "identity": list(_identity(plan)),
+        "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"} | jdbc.SETTINGS,
     }
     return Compiled(msgspec.json.encode(tree).decode(), _readable(table.ddl, table.query, selects, outputs), ())
 
@@ -153,9 +156,18 @@ def _output(plan: Plan, number: int, write: Write) -> dict[str, str]:
     results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) else None
     columns = output_schema(plan, write.output, results)
     called = f"sink_{number}"
+    if isinstance(write.sink, Postgres):
+        return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
     listed = ",\n  ".join(_shown(name, kind) for name, kind in columns.items())
     insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write)}"
     return {"ddl": sink_table(called, write, columns), "insert": insert}
+
+
+def _identity(plan: Plan) -> Sequence[str]:
+    """What identifies a result, where a sink replaces rows."""
+    if not any(isinstance(write.sink, Postgres) for write in plan.writes):
+        return ()
+    return identity_of(plan, _results(plan))
 
 
 def _shown(name: str, kind: pl.DataType) -> str:
