@@ -40,8 +40,8 @@ _LOOKED_AT = ("marker", "clock_key")
 class Compiled:
     """What a plan becomes on Flink.
 
-    `job` is the plan as JSON for the job's argument `--plan`, `sql` the statements in it for people to read, `gaps` what
-    Flink cannot run. With gaps, `job` and `sql` are empty.
+    `job` is the plan as JSON for the job's argument `--plan`, `sql` the statements in it for people to read, `gaps`
+    what Flink cannot run. With gaps, `job` and `sql` are empty.
     """
 
     job: str
@@ -52,9 +52,9 @@ class Compiled:
 def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None = None) -> Compiled:
     """The plan as a job for Flink.
 
-    `parallelism` is that of every operator. `logs` names all partitions ("topic/0", ...) of a Kafka source, where they are
-    known: then watermarks of several doors are those of one. Raises `PlanError` when the plan has problems that have
-    nothing to do with Flink.
+    `parallelism` is that of every operator. `logs` names all partitions ("topic/0", ...) of a Kafka source, where they
+    are known: then there may be several doors. Raises `PlanError` when the plan has problems that have nothing to do
+    with Flink.
     """
     if parallelism < 1:
         raise ValueError(f"parallelism={parallelism} must be at least 1")
@@ -63,20 +63,14 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
     if gaps:
         return Compiled("", "", gaps)
     table = source_table(plan.inputs[0].source, None if logs is None else tuple(logs))
-    query, inputs = _query(plan)
+    query, inputs = query_of(plan)
     outputs = [_output(plan, number, write) for number, write in enumerate(plan.writes)]
-    assert plan.event_time is not None
-    assert plan.aggregate is not None
     selects = query.body if query.changed else None
     tree = {
         "version": VERSION,
         "sources": [{"ddl": table.ddl, "query": table.query, **table.reading}],
         "select": selects,
-        "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
-        "time": "_time" if plan.after else plan.event_time.column,
-        "event_time": _event_time(plan),
-        "window": window_tree(plan.aggregate)
-        | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)},
+        **operators_tree(plan, query, inputs),
         "outputs": outputs,
         "identity": list(_identity(plan)),
         "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"} | jdbc.SETTINGS,
@@ -84,7 +78,19 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
     return Compiled(msgspec.json.encode(tree).decode(), _readable(table.ddl, table.query, selects, outputs), ())
 
 
-def _query(plan: Plan) -> tuple[Query, list[str]]:
+def operators_tree(plan: Plan, query: Query, inputs: Sequence[str]) -> dict[str, Any]:
+    """What the door and the windows of a plan need to know: columns, event time, window, aggregates."""
+    assert plan.aggregate is not None, "a stream without windows is not compiled"
+    window = window_tree(plan.aggregate) | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)}
+    return {
+        "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
+        "time": "_time" if plan.after else _settings(plan).column,
+        "event_time": _event_time(plan),
+        "window": window,
+    }
+
+
+def query_of(plan: Plan) -> tuple[Query, list[str]]:
     """The query in front of the door, and the columns that the aggregates take."""
     one = plan.inputs[0]
     columns = {name: type_name(kind) for name, kind in one.source.columns.items()}
@@ -191,7 +197,7 @@ def _result_types(plan: Plan) -> dict[str, str]:
     return {name: type_name(kind) for name, kind in results.items() if name != "op"}
 
 
-def _results(plan: Plan) -> Mapping[str, pl.DataType]:
+def _results(plan: Plan) -> dict[str, pl.DataType]:
     windows = Pipeline.of(plan).windows
     assert windows is not None, "a stream without windows is not compiled"
     return windows.result_schema
