@@ -157,7 +157,6 @@ class Cluster:
             "heartbeat.rpc-failure-threshold": 2,
             # a machine that is busy with other things starts slowly
             "cluster.registration.error-delay": "1 s",
-            "pekko.startup-timeout": "60 s",
             "pekko.ask.timeout": "30 s",
             "pekko.tcp.timeout": "30 s",
             "cluster.evenly-spread-out-slots": True,
