@@ -192,9 +192,7 @@ def sql_jar(folder: Path) -> Path:
 
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
-    """A cluster with one TaskManager, as the trials had it. A new one for each engine, or the second job of a JVM
-    would have the first one's compiled code.
-    """
+    """A cluster with one TaskManager: a new one for each engine, so that memory and compiled code are its own."""
     made = Cluster(folder, free_port(), 1, 4, Memory(task=1536))
     try:
         made.start()
@@ -242,21 +240,30 @@ class Bench:
     number: int = 0
 
     def run(self, works: list[str], sources: list[str], parallelisms: list[int]) -> None:
-        """Every work from every source on every engine."""
+        """Every work from every source on every engine; an engine's runs share one cluster."""
         jar = sql_jar(self.folder)
-        print("| work | source | engine | wall s | CPU s | million rows a CPU second | RSS MB | events in results |")
+        inputs = [prepare(work, self.events, self.folder, self.servers) for work in works]
+        print("| engine | work | source | wall s | CPU s | million rows a CPU second | RSS MB | events in results |")
         print("|---|---|---|---|---|---|---|---|")
-        for work in works:
-            given = prepare(work, self.events, self.folder, self.servers)
-            for source in sources:
-                self._row(work, source, "embedded", partial(embedded, work, source, given))
-                for parallelism in parallelisms:
-                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        ours = partial(self._ours, one, parallelism, source, given)
-                        self._row(work, source, f"ours on Flink, {parallelism}", ours)
-                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        hand = partial(self._hand, one, parallelism, source, given, jar)
-                        self._row(work, source, f"Flink SQL by hand, {parallelism}", hand)
+        all_of = [(given, source) for given in inputs for source in sources]
+        for given, source in all_of:
+            self._row("embedded", given, source, partial(embedded, given.work, source, given))
+        for parallelism in parallelisms:
+            with self._cluster("ours on Flink") as one:
+                for given, source in all_of:
+                    ours = partial(self._ours, one, parallelism, source, given)
+                    self._row(f"ours on Flink, {parallelism}", given, source, ours)
+            with self._cluster("Flink SQL by hand") as one:
+                for given, source in all_of:
+                    hand = partial(self._hand, one, parallelism, source, given, jar)
+                    self._row(f"Flink SQL by hand, {parallelism}", given, source, hand)
+
+    @contextmanager
+    def _cluster(self, engine: str) -> Iterator[Cluster]:
+        began = time.perf_counter()
+        with cluster_in(self.folder / f"cluster-{self.number}") as made:
+            print(f"cluster for {engine} ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+            yield made
 
     def _ours(self, cluster: Cluster, parallelism: int, source: str, given: Input, out: str) -> Cost:
         plan = stream(given.work, source, given, out).plan
@@ -268,7 +275,7 @@ class Bench:
         start = Start((text,), parallelism, _SETTINGS, main="SqlJob")
         return on_cluster(cluster, lambda: begin(Rest(cluster.url), jar, start))
 
-    def _row(self, work: str, source: str, engine: str, run: Callable[[str], Cost]) -> None:
+    def _row(self, engine: str, given: Input, source: str, run: Callable[[str], Cost]) -> None:
         costs, rows = [], 0
         for _ in range(self.rounds):
             self.number += 1
@@ -281,7 +288,7 @@ class Bench:
         rate = self.events / best.cpu_s / 1e6
         walls = min(cost.wall_s for cost in costs)
         print(
-            f"| {work.upper()} | {source} | {engine} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
+            f"| {engine} | {given.work.upper()} | {source} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
             flush=True,
         )
 
