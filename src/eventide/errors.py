@@ -6,6 +6,7 @@
     ├── SourceError        a source cannot be opened or read
     ├── SinkError          a sink cannot be opened or written
     ├── CheckpointError    saved state cannot be read or does not fit
+    ├── WorkerError        a worker process of a run ended or failed
     ├── TooManyBadRows     the share of refused rows passed the limit that the user set
     ├── FlinkError         a Flink cluster cannot be reached, refuses a plan or fails at it
     └── ServiceError       a server that Eventide starts itself cannot be fetched or does not start
@@ -64,6 +65,10 @@ class SinkError(EventideError):
 
 class CheckpointError(EventideError):
     """Saved state that is damaged or belongs to another plan."""
+
+
+class WorkerError(EventideError):
+    """A worker process that ended before its run, or failed."""
 
 
 class TooManyBadRows(EventideError):

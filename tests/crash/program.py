@@ -1,14 +1,18 @@
-"""The program that is killed: three epochs from a CSV file to sinks, as often as asked for, each time in a process of
-its own. Imports are done once, then it forks, so that a run takes milliseconds.
+"""The program that is killed: three epochs from a CSV file or a topic to sinks, as often as asked for, each time in a
+process of its own. Imports are done once, then it forks, so that a run takes milliseconds.
 
-    python program.py < commands        each line: JOB FOLDER plain|traced; answers: a line with the child's number, then
-                                        one with its exit code
+    python program.py < commands        each line: JOB FOLDER plain|traced|BYTES; answers: a line with the child's number,
+                                        then one with its exit code. With BYTES a write past so many bytes of a file is
+                                        cut short there, and the next one refused.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -37,24 +41,39 @@ class Ticking:
         self.time_us += 1_000
         return self.time_us
 
-    def wait(self, signal: object, timeout_us: int) -> None:
+    def wait(self, signal: threading.Event, timeout_us: int) -> None:
         self.time_us += timeout_us
+        signal.wait(min(timeout_us / 1e6, 0.05))  # a server's answer takes real time
+
+
+SCHEMA = {"k": str, "at": et.Instant, "x": float}
+
+
+def lines() -> list[str]:
+    """Sixty readings of three sensors, a second apart, some behind, some too late, one that cannot be read."""
+    behind = [0, 0, 3, 0, 1, 0, 0, 9, 0, 2]
+    return [f"s{n % 3},{(100 + n - behind[n % 10]) * 1_000},{'?' if n == 33 else n * 0.5}" for n in range(ROWS)]
 
 
 def write_input(folder: Path) -> None:
-    """Sixty readings of three sensors, a second apart, some behind, some too late, one that cannot be read."""
-    behind = [0, 0, 3, 0, 1, 0, 0, 9, 0, 2]
-    lines = [f"s{n % 3},{(100 + n - behind[n % 10]) * 1_000},{'?' if n == 33 else n * 0.5}" for n in range(ROWS)]
-    (folder / "in.csv").write_text("k,at,x\n" + "\n".join(lines) + "\n")
+    (folder / "in.csv").write_text("\n".join(["k,at,x", *lines(), ""]))
 
 
 def job(name: str, folder: Path) -> et.Stream:
-    """A stream with its sinks below `folder`/out."""
-    out = folder / "out"
-    readings = et.read_csv(folder / "in.csv", schema={"k": str, "at": et.Instant, "x": float}, arrival="at")
+    """A stream with its sinks, those that are files below `folder`/out. A name is SINK or SOURCE-SINK; where servers and
+    what belongs to this folder are there stands in `folder`/names.json.
+    """
+    out, (source, _, sink) = folder / "out", name.rpartition("-")
+    places = json.loads((folder / "names.json").read_text())
+    if source == "kafka":
+        readings = et.read_kafka(
+            places["input"], servers=places["kafka"], schema=SCHEMA, format="csv", bounded=True, arrival="at"
+        )
+    else:
+        readings = et.read_csv(folder / "in.csv", schema=SCHEMA, arrival="at")
     timed = readings.event_time("at", et.bounded("2s"), max_future=None).group_by("k")
     doses = timed.window(et.tumbling("5s"), lateness="2s").agg(total=col("x").sum(), n=et.count())
-    match name:
+    match sink:
         case "csv":
             made = doses.write(et.write_csv(out / "r.csv")).write(et.write_csv(out / "late.csv"), "late")
             return made.write(et.write_csv(f"{out}/parts/"))
@@ -66,6 +85,13 @@ def job(name: str, folder: Path) -> et.Stream:
         case "duckdb":
             made = doses.write(et.write_duckdb(out / "r.duckdb", "r"))
             return made.write(et.write_duckdb(out / "r.duckdb", "late"), "late")
+        case "postgres":
+            tables = (f"{places['schema']}.{table}" for table in ("r", "late"))
+            tabled = [et.write_postgres(table, dsn=places["postgres"], create=True) for table in tables]
+            return doses.write(tabled[0]).write(tabled[1], "late")
+        case "kafka":
+            topics = [et.write_kafka(places[topic], servers=places["kafka"]) for topic in ("results", "late")]
+            return doses.write(topics[0]).write(topics[1], "late")
         case _:
             raise ValueError(name)
 
@@ -82,17 +108,19 @@ def run(name: str, folder: Path) -> int:
     return 0
 
 
-def child(name: str, folder: Path, *, traced: bool) -> None:
+def child(name: str, folder: Path, manner: str) -> None:
     """What a forked process does: wait until it is watched, run, leave without any tidying up."""
     with open(folder / "stderr", "a") as said:
         os.dup2(said.fileno(), 2)
     deadline = time.monotonic() + 30
-    while traced and "TracerPid:\t0" in Path("/proc/self/status").read_text():
+    while manner == "traced" and "TracerPid:\t0" in Path("/proc/self/status").read_text():
         if time.monotonic() > deadline:
             os._exit(99)
         time.sleep(0.001)
     code = 98
     try:
+        if manner.isdigit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(manner), resource.RLIM_INFINITY))
         code = run(name, folder)
     except BaseException:
         traceback.print_exc()
@@ -108,7 +136,7 @@ def main() -> None:
         name, folder, manner = line.split()
         number = os.fork()
         if not number:
-            child(name, Path(folder), traced=manner == "traced")
+            child(name, Path(folder), manner)
         print(number, flush=True)
         _, status = os.waitpid(number, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

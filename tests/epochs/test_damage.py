@@ -109,9 +109,9 @@ def test_a_checkpoint_of_a_later_format_is_refused_by_name(tmp_path: Path) -> No
     folder = StateFolder(tmp_path)
     stopped(folder, tmp_path / "r.csv")
     place = folder.checkpoints / "00000003"
-    (place / MANIFEST).write_bytes(sealed(b'{"format":2,"eventide":"9.9"}'))
-    with pytest.raises(et.CheckpointError, match="written by Eventide 9.9 in format 2"):
-        read_checkpoint(place)
+    (place / MANIFEST).write_bytes(sealed(b'{"format":3,"eventide":"9.9"}'))
+    with pytest.raises(et.CheckpointError, match="written by Eventide 9.9 in format 3"):
+        read_checkpoint(place, folder.disk)
 
 
 def test_an_output_that_was_cut_by_something_else_is_refused(tmp_path: Path) -> None:

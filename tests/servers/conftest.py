@@ -12,7 +12,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from eventide.testing.services import running
+from eventide.testing.services.apicurio import Apicurio
+from eventide.testing.services.cassandra import Cassandra
 from eventide.testing.services.kafka import Kafka
+from eventide.testing.services.mongodb import MongoDb
+from eventide.testing.services.rabbitmq import RabbitMq
 
 Sent = tuple[bytes | str | None, int]
 
@@ -58,6 +62,34 @@ class Topics:
 def kafka() -> Iterator[Kafka]:
     """A broker that all tests share."""
     with running(Kafka()) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def apicurio() -> Iterator[Apicurio]:
+    """A schema registry that all tests share."""
+    with running(Apicurio()) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
+    """A RabbitMQ that all tests share; who stops it starts it again."""
+    with running(RabbitMq(tmp_path_factory.mktemp("rabbitmq"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cassandra]:
+    """A node of Cassandra with passwords that all tests share; who stops it starts it again."""
+    with running(Cassandra(tmp_path_factory.mktemp("cassandra"), guarded=True)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb]:
+    """What speaks MongoDB's protocol, shared by all tests; who stops it starts it again."""
+    with running(MongoDb(tmp_path_factory.mktemp("mongodb"))) as started:
         yield started
 
 

@@ -23,6 +23,7 @@ import polars as pl
 import eventide as et
 from eventide import col
 from eventide.engine.epochs import StateFolder
+from eventide.engine.epochs.pieces import LARGE_BYTES, Pieces
 from eventide.errors import CheckpointError, SinkError
 from eventide.flow import (
     Batch,
@@ -222,6 +223,8 @@ def simulate(seed: int) -> str | None:
     expected = run(drawn.stream(None).plan, show=False)
     disk = SimulatedDisk(seed)
     ledger = Ledger(disk)
+    # drawn by itself, so that the stories of seeds stay as they are
+    pieces_from, pieces_most = Random(f"pieces {seed}").choice([(0, 1), (0, 3), (LARGE_BYTES, 9)])
     for left in reversed(range(random.randint(1, 5))):
         disk.crash_at = (
             disk.operations + int(random.expovariate(1 / random.choice([60, 150, 500]))) + 1 if left else None
@@ -233,7 +236,7 @@ def simulate(seed: int) -> str | None:
             outcome = run(
                 with_sinks(drawn.stream(random), ledger),
                 show=False,
-                state=StateFolder(STATE, disk, kept=random.randint(1, 3)),
+                state=StateFolder(STATE, disk, random.randint(1, 3), Pieces(pieces_from, pieces_most)),
                 checkpoint_every=f"{random.choice([1, 60, 150, 400])}ms",
                 rows_max=random.randint(1, 40),
                 workers=random.randint(1, 3),

@@ -20,6 +20,7 @@ from eventide.cli.explain import explain
 from eventide.cli.flink import flink
 from eventide.cli.run import run
 from eventide.cli.savepoint import savepoint
+from eventide.cli.schema import schema
 from eventide.cli.simulate import simulate
 from eventide.cli.state import state
 from eventide.errors import EventideError, PlanError
@@ -47,6 +48,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
 for command, example in _EXAMPLES.items():
     app.command(epilog=f"For example:\n\n{example}")(command)
 app.add_typer(explain, name="explain")
+app.add_typer(schema, name="schema")
 app.add_typer(state, name="state")
 app.add_typer(flink, name="flink")
 

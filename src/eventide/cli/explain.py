@@ -7,7 +7,6 @@ or from a saved snapshot.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,7 +15,7 @@ from typer.core import TyperGroup
 
 from eventide.cli.pipeline import Pipeline, given, load
 from eventide.cli.run import run_until_stopped
-from eventide.engine.epochs import StateFolder, read_checkpoint
+from eventide.engine.epochs import MANIFEST, StateFolder, read_checkpoint
 from eventide.engine.explanation import Moment
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import CheckpointError
@@ -25,7 +24,7 @@ from eventide.plan import Stream
 from eventide.runners import Inspection, inspect
 
 _SnapshotFolder = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--snapshot",
         help="A state folder, a savepoint or a saved snapshot; without it the pipeline is run, and nothing is written.",
@@ -96,7 +95,7 @@ def event(
     typer.echo(str(asked.explain_event(log=log, offset=offset, values=values)))
 
 
-def _inspection(stream: Stream, folder: Path | None) -> Inspection:
+def _inspection(stream: Stream, folder: str | None) -> Inspection:
     """The saved moment, or the end of a run whose outputs all stay in memory."""
     if folder is not None:
         return inspect(stream, _saved(folder))
@@ -105,17 +104,19 @@ def _inspection(stream: Stream, folder: Path | None) -> Inspection:
     return Inspection(Moment(stream.plan, outcome.snapshot(), outcome.outputs, over=True))
 
 
-def _saved(folder: Path) -> Snapshot:
+def _saved(folder: str) -> Snapshot:
     """What a state folder's newest checkpoint, a savepoint or the files of a snapshot hold."""
-    if StateFolder(folder).epochs():
-        newest = StateFolder(folder).newest().checkpoint
+    kept = StateFolder.at(folder)
+    if kept.epochs():
+        newest = kept.newest().checkpoint
         assert newest is not None
         return newest.state
-    if not (folder / "manifest.json").is_file():
-        raise CheckpointError(f"there is no snapshot in {folder}: give a state folder, or one that holds manifest.json")
-    if "epoch" in msgspec.json.decode((folder / "manifest.json").read_bytes()):
-        return read_checkpoint(folder).state
-    return Snapshot.from_files({path.name: path.read_bytes() for path in folder.iterdir()})
+    names = kept.disk.names(kept.path)
+    if MANIFEST not in names:
+        raise CheckpointError(f"there is no snapshot in {folder}: give a state folder, or one that holds {MANIFEST}")
+    if "epoch" in msgspec.json.decode(kept.disk.read(kept.path / MANIFEST)):
+        return read_checkpoint(kept.path, kept.disk).state
+    return Snapshot.from_files({name: kept.disk.read(kept.path / name) for name in names})
 
 
 def _key(moment: Moment, texts: list[str]) -> object:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Annotated, Any
 
@@ -29,9 +28,10 @@ from eventide.runners.flink.rest import DEFAULT_URL
 def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     pipeline: Pipeline,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the accounting.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Spread the keys over so many states.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that hold the windows, each those of its keys.")] = 1,
     state: Annotated[
-        Path | None, typer.Option(help="A folder for checkpoints: the run goes on where the last one stopped.")
+        str | None,
+        typer.Option(help="A folder, or an address such as s3://bucket/job, for checkpoints: the run goes on from it."),
     ] = None,
     checkpoint_every: Annotated[
         str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")

@@ -5,7 +5,6 @@ Law: it is checked bit by bit before and after copying; the run that it is taken
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +13,9 @@ from eventide.engine.epochs import StateFolder, save_to
 
 
 def savepoint(
-    folder: Annotated[Path, typer.Argument(help="The state folder of a run.", show_default=False)],
-    target: Annotated[Path, typer.Argument(help="A new folder for the savepoint.", show_default=False)],
+    folder: Annotated[str, typer.Argument(help="The state folder of a run, or its address.", show_default=False)],
+    target: Annotated[str, typer.Argument(help="A new folder or address for the savepoint.", show_default=False)],
 ) -> None:
     """Copy the newest whole checkpoint to a folder of its own; `eventide run --from` begins there."""
-    saved = save_to(StateFolder(folder), target)
+    saved = save_to(StateFolder.at(folder), StateFolder.at(target))
     typer.echo(f"epoch {saved.epoch} of {folder} is kept in {target}")

@@ -14,7 +14,7 @@ import typer
 
 from eventide.engine.epochs import Checkpoint, StateFolder, read_checkpoint, read_manifest
 from eventide.errors import CheckpointError, EventideError
-from eventide.flow import INSTANT, SystemDisk
+from eventide.flow import INSTANT, Disk
 from eventide.instants import END_OF_TIME, NO_WATERMARK, instant_text
 
 if TYPE_CHECKING:
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
 state = typer.Typer(help="Look into a state folder: list, show, query.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Argument(help="A state folder or a savepoint.", show_default=False)]
+Folder = Annotated[str, typer.Argument(help="A state folder or a savepoint, or its address.", show_default=False)]
 Epoch = Annotated[int | None, typer.Option(help="The epoch to look at; without it the newest.")]
 
 
 @state.command("list")
 def listed(folder: Folder) -> None:
     """The checkpoints of a folder: epoch, when written, events received, watermark, size, whole or damaged."""
-    rows = [_line(name, path) for name, path in _all(folder)]
+    kept = StateFolder.at(folder)
+    rows = [_line(name, path, kept.disk) for name, path in _all(kept)]
     _print(["epoch", "written", "received", "watermark", "bytes", "state"], rows)
 
 
-def _line(name: str, path: Path) -> list[str]:
+def _line(name: str, path: Path, disk: Disk) -> list[str]:
     try:
-        found = read_checkpoint(path)
-        size = sum(part.bytes for part in read_manifest(path, SystemDisk()).files.values())
+        found = read_checkpoint(path, disk)
+        size = sum(part.bytes for part in read_manifest(path, disk).files.values())
     except CheckpointError as fault:
         return [name, "", "", "", "", f"damaged: {fault}"]
     received = sum(account["received"] for account in found.state.values["accounts"].values())
@@ -44,19 +45,18 @@ def _line(name: str, path: Path) -> list[str]:
     return [str(found.epoch), instant_text(found.written_us), f"{received:,}", _watermark(found), f"{size:,}", whole]
 
 
-def _all(folder: Path) -> list[tuple[str, Path]]:
+def _all(kept: StateFolder) -> list[tuple[str, Path]]:
     """The checkpoints of a state folder, or the one that a savepoint is."""
-    kept = StateFolder(folder)
     found = [(str(epoch), kept.checkpoints / f"{epoch:08}") for epoch in kept.epochs()]
     if not found:
-        return [(str(read_manifest(folder, SystemDisk()).epoch), folder)]
+        return [(str(read_manifest(kept.path, kept.disk).epoch), kept.path)]
     return found
 
 
-def _checkpoint(folder: Path, epoch: int | None) -> Checkpoint:
-    kept = StateFolder(folder)
+def _checkpoint(folder: str, epoch: int | None) -> Checkpoint:
+    kept = StateFolder.at(folder)
     if not kept.epochs():
-        return read_checkpoint(folder)
+        return read_checkpoint(kept.path, kept.disk)
     if epoch is not None:
         return kept.read(epoch)
     found = kept.newest().checkpoint

@@ -14,50 +14,86 @@ from eventide.connectors.read import from_frame, from_rows, read_csv, read_ndjso
 from eventide.connectors.screen import console
 
 if TYPE_CHECKING:
+    from eventide.connectors.cassandra.sink import write_cassandra
+    from eventide.connectors.delta.sink import write_delta
+    from eventide.connectors.delta.source import read_delta
+    from eventide.connectors.formats.encoded import avro_format, json_format, json_schema_format, raw_format
+    from eventide.connectors.http.source import read_http
+    from eventide.connectors.iceberg.sink import write_iceberg
+    from eventide.connectors.iceberg.source import read_iceberg
     from eventide.connectors.kafka.read import read_kafka, write_kafka
+    from eventide.connectors.mongodb.sink import write_mongodb
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
     from eventide.connectors.notifications import notify
     from eventide.connectors.postgres.sink import write_postgres
     from eventide.connectors.postgres.source import read_postgres
+    from eventide.connectors.rabbitmq.sink import write_rabbitmq
+    from eventide.connectors.rabbitmq.source import read_rabbitmq
     from eventide.connectors.tables.duckdb import write_duckdb
     from eventide.connectors.tables.duckdb_rows import read_duckdb
 
 __all__ = [
     "Feed",
+    "avro_format",
     "by_arrival",
     "call",
     "console",
     "from_frame",
     "from_rows",
+    "json_format",
+    "json_schema_format",
     "notify",
+    "raw_format",
     "read_csv",
+    "read_delta",
     "read_duckdb",
+    "read_http",
+    "read_iceberg",
     "read_kafka",
     "read_nats",
     "read_ndjson",
     "read_parquet",
     "read_postgres",
+    "read_rabbitmq",
     "replay",
+    "write_cassandra",
     "write_csv",
+    "write_delta",
     "write_duckdb",
+    "write_iceberg",
     "write_kafka",
+    "write_mongodb",
     "write_nats",
     "write_ndjson",
     "write_parquet",
     "write_postgres",
+    "write_rabbitmq",
 ]
 
 _OF_SYSTEMS = {
+    "avro_format": "formats.encoded",
+    "json_format": "formats.encoded",
+    "json_schema_format": "formats.encoded",
     "notify": "notifications",
+    "raw_format": "formats.encoded",
+    "read_delta": "delta.source",
     "read_duckdb": "tables.duckdb_rows",
+    "read_http": "http.source",
+    "read_iceberg": "iceberg.source",
     "read_kafka": "kafka.read",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
+    "read_rabbitmq": "rabbitmq.source",
+    "write_cassandra": "cassandra.sink",
+    "write_delta": "delta.sink",
     "write_duckdb": "tables.duckdb",
+    "write_iceberg": "iceberg.sink",
     "write_kafka": "kafka.read",
+    "write_mongodb": "mongodb.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
+    "write_rabbitmq": "rabbitmq.sink",
 }
 """Functions that are brought along when they are asked for first, with the module of each."""
 

@@ -12,6 +12,7 @@ from eventide.connectors.files.parquet import ParquetFiles
 from eventide.connectors.files.sinks import FileSink
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.encoded import format_from, format_to
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.order import ByArrival, Order, Ordered
@@ -42,11 +43,14 @@ def source_to(source: Source) -> Tree:
                 tree["record_max_bytes"] = source.record_max_bytes
             if isinstance(source.format, Csv):
                 tree |= {"separator": source.format.separator, "quote": source.format.quote}
+                if source.format.on_schema_change != "stop":
+                    tree["on_schema_change"] = source.format.on_schema_change
             return tree
         case ParquetFiles():
             return _file("parquet", source) | {"follow": source.follow, "one_log": source.one_log}
         case _ if system := system_of(source):
-            return system.source_to(source)
+            tree = system.source_to(source)
+            return tree | ({"format": format_to(tree["format"])} if "format" in tree else {})
         case _:
             raise PlanError.of(
                 f"source {source.name}",
@@ -71,17 +75,22 @@ def source_from(tree: Mapping[str, Any]) -> Source:
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
     if system := system_named(kind):
-        return system.source_from(tree, schema)
+        return system.source_from({**tree, "format": format_from(tree["format"])} if "format" in tree else tree, schema)
     path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))
     match kind:
         case "csv" | "ndjson":
-            form = Csv(schema, tree.get("separator", ","), tree.get("quote", '"')) if kind == "csv" else NdJson(schema)
+            form = _csv_from(tree, schema) if kind == "csv" else NdJson(schema)
             limits = tree.get("compression", "by_name"), int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
             return TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
         case "parquet":
             return ParquetFiles(path, schema, arrival, name, follow, one_log)
         case _:
             raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, {', '.join(kinds())}")
+
+
+def _csv_from(tree: Mapping[str, Any], schema: Schema) -> Csv:
+    policy = tree.get("on_schema_change", "stop")
+    return Csv(schema, tree.get("separator", ","), tree.get("quote", '"'), on_schema_change=policy)
 
 
 def _order_to(order: Order) -> Any:

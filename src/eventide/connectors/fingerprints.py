@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from eventide.flow import is_remote, place_of
+
 
 def fingerprint_of(paths: Iterable[Path]) -> str:
     """Names, sizes in bytes and times of change of files."""
@@ -16,6 +18,8 @@ def fingerprint_of(paths: Iterable[Path]) -> str:
 
 def _one(path: Path) -> str:
     try:
+        if is_remote(path):
+            return f"{path}:{place_of(path)[0].size(path)}"
         seen = path.stat()
     except OSError:
         return f"{path}:missing"

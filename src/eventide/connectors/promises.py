@@ -61,6 +61,20 @@ _OWN: tuple[Promise, ...] = (
         "as a file; readers take only names that begin with part-",
     ),
     Promise(
+        "folder of CSV, NDJSON, Parquet on S3",
+        "sink",
+        "exactly once",
+        "a part object for each epoch, named by its number, put whole",
+        "the right to put, list and delete; one run at a time with a state folder",
+    ),
+    Promise(
+        "Parquet on S3",
+        "source",
+        "exactly once",
+        "a position is a row number, or an object and a row number in it",
+        "the objects stay as they are",
+    ),
+    Promise(
         "Python function",
         "sink",
         "at least once",

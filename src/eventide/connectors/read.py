@@ -13,15 +13,17 @@ from typing import TypeAlias
 import polars as pl
 
 from eventide.connectors.files.content import Compression
-from eventide.connectors.files.parquet import ParquetFiles, schema_from, schema_of
+from eventide.connectors.files.parquet import ParquetFiles, schema_of
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.encoded import Policy
 from eventide.connectors.formats.ndjson import NdJson
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.memory.frame import FrameSource
 from eventide.connectors.memory.rows import Feed, Row, Rows
 from eventide.connectors.order import Order, Ordered
 from eventide.connectors.replay import Replay
+from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import PlanError
 from eventide.flow import Source
 from eventide.plan import Input, Stream
@@ -42,6 +44,7 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     quote: str = '"',
     compression: Compression = "by_name",
     record_max_bytes: int = RECORD_MAX_BYTES,
+    on_schema_change: Policy = "stop",
     name: str = "",
 ) -> Stream:
     """A stream of CSV files with a header line.
@@ -55,12 +58,14 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     Rows that break the schema go to `dead_letters`, and so do records longer than `record_max_bytes` (16 MiB), what is
     left of a truncated or corrupt compressed file, and records that are not CSV: a quoted value that is not closed
     within the limit of a record, or that has text behind its closing quote, costs its line and not those behind it.
+    A file whose header lacks a column of the schema stops the run, or all its lines become dead letters
+    (`on_schema_change="dead_letters"`); a header that differs from the first one and can be read is announced.
 
     >>> read_csv("readings.csv", schema={"sensor": str, "dose": float}).plan.inputs[0].source.name
     'readings.csv'
     """
     rules = as_schema(schema)
-    form = Csv(rules, separator, quote)
+    form = Csv(rules, separator, quote, on_schema_change=on_schema_change)
     source = TextFiles(
         fspath(path), form, rules, arrival, follow, one_log, name, compression, record_max_bytes
     )  # fmt: skip
@@ -125,7 +130,7 @@ def from_frame(
     """A stream of a Polars frame's rows, in order. Without `schema` the frame's own types are taken."""
     if schema is None and all(_is_plain(dtype) for dtype in frame.dtypes):
         return Stream.from_source(_ordered(FrameSource(frame, name, arrival), order))
-    rules = schema_from(frame.schema) if schema is None else as_schema(schema)
+    rules = schema_of_columns(frame.schema) if schema is None else as_schema(schema)
     return Stream.from_source(_ordered(Rows([frame], rules, arrival, name), order))
 
 

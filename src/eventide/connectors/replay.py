@@ -146,6 +146,7 @@ class ReplayReader:
             waiting.log,
             waiting.rows.head(ready),
             waiting.refused.filter(now) if waiting.refused.height else no_refused(),
+            notes=waiting.notes,
         )
 
     def position(self) -> Position:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import polars as pl
+
 from eventide.semantics.schema import Field, Schema
 
 Tree = dict[str, Any]
@@ -45,3 +47,20 @@ def _field(name: str, rule: Any) -> Field:
         )
     given: Tree = {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
     return Field(**given)
+
+
+def schema_of_columns(columns: Mapping[str, pl.DataType]) -> Schema:
+    """The schema of typed columns."""
+    fields = []
+    for name, dtype in columns.items():
+        if isinstance(dtype, pl.Datetime | pl.Date):
+            fields.append((name, Field("instant")))
+        elif dtype.is_integer():
+            fields.append((name, Field("integer")))
+        elif dtype.is_float() or dtype.is_decimal():
+            fields.append((name, Field("float")))
+        elif dtype == pl.Boolean:
+            fields.append((name, Field("boolean")))
+        else:
+            fields.append((name, Field("string")))
+    return Schema(tuple(fields))

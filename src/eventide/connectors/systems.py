@@ -13,11 +13,17 @@ from eventide.flow import Promise, Sink, Source
 from eventide.semantics.schema import Schema
 
 _FOLDERS = {
+    "cassandra": "cassandra",
+    "delta": "delta",
     "duckdb": "tables",
+    "http": "http",
+    "iceberg": "iceberg",
     "kafka": "kafka",
+    "mongodb": "mongodb",
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",
+    "rabbitmq": "rabbitmq",
 }
 """The folder of each kind, in the order of the table of promises."""
 

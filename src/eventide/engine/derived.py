@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -34,6 +35,9 @@ from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, Rea
 from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import LATE, AsofJoin, Derived, Input, IntervalJoin, Merge, Plan, right_names
 from eventide.semantics.eventtime import EventTime, Punctuated
+
+if TYPE_CHECKING:
+    from eventide.engine.workers import Crew
 
 LOG = "derived"
 SIDE = "_side"
@@ -249,6 +253,9 @@ class DerivedPipeline(Pipeline):
     def side_versions(self) -> pl.DataFrame:
         return pl.concat([part.side_versions() for part in (*self.sides, self.tail)])
 
+    def come_home(self) -> None:
+        self.tail.come_home()
+
     def snapshot(self) -> Snapshot:
         parts = {**{f"side{n}": side for n, side in enumerate(self.sides)}, "tail": self.tail}
         saved = {name: part.snapshot() for name, part in parts.items()}
@@ -272,7 +279,9 @@ class DerivedPipeline(Pipeline):
 _TIES: Types = {LOG_NAME: pl.String(), ROW_OFFSET: pl.Int64(), OTHER_LOG: pl.String(), OTHER_OFFSET: pl.Int64()}
 
 
-def derived_pipeline(plan: Plan, workers: int, clock: WallClock | None = None) -> DerivedPipeline:
+def derived_pipeline(
+    plan: Plan, workers: int, clock: WallClock | None = None, crew: Crew | None = None
+) -> DerivedPipeline:
     """The pipeline of a checked plan with a derived stream."""
     assert plan.derived is not None
     sides = [Pipeline.of(side, 1, clock) for side in plan.derived.sides]
@@ -285,7 +294,7 @@ def derived_pipeline(plan: Plan, workers: int, clock: WallClock | None = None) -
             {new: columns[0].get(new, inside[name]) if columns else inside[name] for name, new in named.items()}
         )
     step = _step(plan.derived, columns)
-    tail = Pipeline.of(_tail(plan, step.schema), workers, clock)
+    tail = Pipeline.of(_tail(plan, step.schema), workers, clock, crew)
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
     reach_us = step.reach_us + tail.reach_us
     for side in sides:

@@ -5,32 +5,42 @@ Law: equal values have equal codes for the whole life of a run, restores include
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from typing import Protocol
 
 import polars as pl
+
+from eventide.engine.texts import Texts
 
 CODE = "_code"
 """Column of key codes, `Int64`, from 0 in order of first appearance."""
 
 
-class KeyTable(Protocol):
-    """The codes of the key columns `names`."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
+class KeyCount(Protocol):
+    """How many codes there are: all that windows know of keys."""
 
     @property
     def size(self) -> int:
         """No code is this large or larger."""
+
+
+class KeyTable(KeyCount, Protocol):
+    """The codes of the key columns `names`."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def encode(self, rows: pl.DataFrame) -> pl.Series:
         """The code of each row."""
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
         """The key columns of each code."""
+
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        """Integers in the order of the keys of these codes; None where there are none that are quickly found."""
+
+    def restore(self, values: pl.DataFrame) -> None:
+        """Give the keys of a checkpoint the codes from 0 on. The table must be fresh."""
 
 
 def key_table(names: Sequence[str], schema: Mapping[str, pl.DataType]) -> KeyTable:
@@ -54,31 +64,35 @@ class NoKey:
     def decode(self, codes: pl.Series) -> pl.DataFrame:
         return pl.DataFrame(height=codes.len())
 
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return None
+
+    def restore(self, values: pl.DataFrame) -> None:
+        """There is nothing to know."""
+
 
 class TextKey:
-    """One text column: Polars' own dictionary of categories, kept alive with the table. Null has code 0."""
+    """One text column. Null has code 0."""
 
     def __init__(self, name: str) -> None:
         self.names: Sequence[str] = (name,)
-        self._type = pl.Categorical(pl.Categories(name, namespace=f"eventide-{uuid.uuid4()}"))
-        # Polars forgets categories, and gives their codes away again, once no column holds them: this one always does
-        self._alive = pl.Series([], dtype=self._type)
-        self.size = 1
+        self._texts = Texts()
+
+    @property
+    def size(self) -> int:
+        return self._texts.size
 
     def encode(self, rows: pl.DataFrame) -> pl.Series:
-        physical = rows.get_column(self.names[0]).cast(self._type).to_physical()
-        codes = (physical.cast(pl.Int64) + 1).alias(CODE)
-        codes = codes.fill_null(0) if codes.null_count() else codes
-        if codes.len():
-            self.size = max(self.size, int(codes.max()) + 1)  # type: ignore[arg-type] # integers
-        return codes
+        return self._texts.numbers(rows.get_column(self.names[0])).alias(CODE)
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        categories, known = codes - 1, codes > 0
-        if not known.all():
-            categories = categories.zip_with(known, pl.Series([None], dtype=pl.Int64).new_from_index(0, codes.len()))
-        named = categories.cast(pl.UInt32).cat.to(self._type).cast(pl.String)
-        return named.alias(self.names[0]).to_frame()
+        return self._texts.texts(codes).alias(self.names[0]).to_frame()
+
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return self._texts.ordinals(codes)
+
+    def restore(self, values: pl.DataFrame) -> None:
+        self._texts.numbers(values.get_column(self.names[0]).slice(1))
 
 
 class AnyKey:
@@ -119,23 +133,11 @@ class AnyKey:
             else self._known.select(self.names).clear()
         )
 
+    def ordinals(self, codes: pl.Series) -> pl.Series | None:
+        return None
 
-def ordinals(keys: pl.DataFrame) -> pl.Series | None:
-    """Integers in the order of a single column of short texts, which sort several times faster; None for other keys.
-
-    They are the bytes of each text behind the beginning that all of them share, eight at most.
-    """
-    if keys.width != 1 or keys.dtypes[0] != pl.String:
-        return None
-    texts = keys.to_series()
-    low, high = texts.min(), texts.max()
-    if not isinstance(low, str) or not isinstance(high, str) or texts.str.contains("\0", literal=True).any():
-        return None
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
-    rest = texts.str.slice(shared).str.pad_end(8, "\0")
-    if rest.str.len_bytes().max() != 8:
-        return None
-    return rest.cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    def restore(self, values: pl.DataFrame) -> None:
+        self.encode(values)
 
 
 def dump_keys(table: KeyTable) -> pl.DataFrame:
@@ -147,5 +149,4 @@ def dump_keys(table: KeyTable) -> pl.DataFrame:
 def load_keys(table: KeyTable, saved: pl.DataFrame) -> None:
     """Give a fresh table the codes of a checkpoint."""
     if table.names:
-        values = saved.sort("_n").drop("_n")
-        table.encode(values if isinstance(table, AnyKey) else values.slice(1))
+        table.restore(saved.sort("_n").drop("_n"))

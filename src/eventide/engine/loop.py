@@ -6,6 +6,7 @@ Law: which log is read next and how large a batch is may depend on the wall cloc
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,17 +15,23 @@ from typing import TYPE_CHECKING, Literal
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
-from eventide.flow import Batch, GappedReader, LogReader, LogSet, Position, ReadContext
+from eventide.flow import Acknowledged, Batch, GappedReader, LogReader, LogSet, Position, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
 
 if TYPE_CHECKING:
     from eventide.engine.epochs.marks import Mark, Marks, Places
 
+Positions = Mapping[str, Mapping[str, Position]]
+"""Positions by the source's name and log."""
+
 ROWS_FIRST = 16_384
 ROWS_MOST = 524_288
 _WAIT_US = 50_000
 _BAD_ROWS_LOOKED_AT = 1_000
+_NOTES_MOST = 1_000
+
+logger = logging.getLogger("eventide.sources")
 
 
 @dataclass
@@ -44,7 +51,8 @@ class _Lane:
 class Loop:
     """Drives a pipeline from open sources until they end, or until `stop` is set.
 
-    `take` gets what came out of every batch. `rows_max` fixes the size of batches; without it they grow from 16,384 to
+    `take` gets what came out of every batch; `leave` is called at the end, with whether all logs have ended, while the
+    sources are still open. `rows_max` fixes the size of batches; without it they grow from 16,384 to
     524,288 rows while the readers are ahead. `starts` are the positions at which to begin, by the source's number and
     log. With `marks`, what the wall clock decides about silent logs is recorded under the sources' `names`, and what
     an earlier run recorded is repeated.
@@ -57,30 +65,42 @@ class Loop:
     rows_max: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     beat: Callable[[], None] = lambda: None
+    leave: Callable[[bool], None] = lambda finished: None
     starts: Mapping[int, Mapping[str, Position]] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     marks: Marks | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+    """What sources had to tell, each sentence once, with the first log that said it."""
     _lanes: list[_Lane] = field(default_factory=list)
-    _stood: dict[str, dict[str, Position]] | None = None
 
     def run(self) -> bool:
         """Read until all logs have ended (True) or `stop` is set (False)."""
-        logs = [one.source.open(self.context, self.starts.get(n, {})) for n, one in enumerate(self.plan.inputs)]
+        logs: list[LogSet] = []
         try:
-            return self._drive(logs, self._lanes)
+            for number, one in enumerate(self.plan.inputs):
+                logs.append(one.source.open(self.context, self.starts.get(number, {})))
+            finished = self._drive(logs, self._lanes)
+            self.leave(finished)
         finally:
-            self._stood = self.positions()  # a closed reader stands nowhere
             for opened in logs:
                 opened.close()
+        return finished
 
     def positions(self) -> dict[str, dict[str, Position]]:
-        """Where each log's next batch begins, by the source's name and log."""
-        if self._stood is not None:
-            return self._stood
+        """Where each log's next batch begins."""
         found: dict[str, dict[str, Position]] = {}
         for lane in self._lanes:
             found.setdefault(self._name(lane), {})[lane.reader.log] = lane.reader.position()
         return found
+
+    def decided(self, ends: Positions, oldest: Positions) -> None:
+        """Tell readers that want to know that the run will not ask again for what stands in front of `ends`, nor,
+        whatever is damaged, in front of `oldest`.
+        """
+        for lane in self._lanes:
+            name, log = self._name(lane), lane.reader.log
+            if isinstance(lane.reader, Acknowledged) and log in ends.get(name, {}):
+                lane.reader.decided(ends[name][log], oldest.get(name, {}).get(log, {"offset": 0}))
 
     def _drive(self, logs: list[LogSet], lanes: list[_Lane]) -> bool:
         rows = self.rows_max or ROWS_FIRST
@@ -150,9 +170,17 @@ class Loop:
             self._record("back", lane, places)
         lane.active_us, lane.idle = self.context.clock.now_us(), False
         self.take(self.pipeline.read_clock(lane.active_us))
+        self._hear(batch)
         self.take(self.pipeline.process(batch, lane.source))
         self._check_share(lane.source)
         return True
+
+    def _hear(self, batch: Batch) -> None:
+        """Say what a batch has to tell, once."""
+        for note in batch.notes:
+            if note not in self.notes and len(self.notes) < _NOTES_MOST:
+                self.notes[note] = f"{batch.log}: {note}"
+                logger.warning("%s", self.notes[note])
 
     def _batch(self, lane: _Lane, rows: int) -> Batch | None:
         """The next rows; in a log with gaps none beyond the next of an earlier run's marks."""

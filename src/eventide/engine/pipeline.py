@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -42,6 +43,9 @@ from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import ALERTS, LATE, Plan
 from eventide.semantics.eventtime import EventTime, KeyClock
 
+if TYPE_CHECKING:
+    from eventide.engine.workers import Crew
+
 
 @dataclass
 class Pipeline:
@@ -60,14 +64,14 @@ class Pipeline:
     trace: Trace = field(default_factory=Trace)
 
     @classmethod
-    def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None) -> Pipeline:
-        """The pipeline of a checked plan. `workers` spreads the keys over so many independent states; side inputs are
-        read again by the wall clock.
+    def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None, crew: Crew | None = None) -> Pipeline:
+        """The pipeline of a checked plan. `workers` spreads the keys over so many states in this process, a `crew` over
+        its processes; side inputs are read again by the wall clock.
         """
         if plan.derived is not None:
             from eventide.engine.derived import derived_pipeline
 
-            return derived_pipeline(plan, workers, clock)
+            return derived_pipeline(plan, workers, clock, crew)
         made = cls(plan, rows_schema(plan))
         made.lookups = SideTables(enrichments(plan), clock)
         column = plan.event_time.column if plan.event_time else None
@@ -83,7 +87,7 @@ class Pipeline:
             same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
-            made.windows = window_step(plan, inside, made.keys, workers)
+            made.windows = window_step(plan, inside, made.keys, workers, crew)
         group = query.keys if query is not None and not made._ordered else ()
         clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
@@ -333,6 +337,11 @@ class Pipeline:
             account.received += refused.height
             account.dead_letters += refused.height
             refuse(outputs, log, refused)
+
+    def come_home(self) -> None:
+        """Bring here what other processes remember, before those end."""
+        if self.windows is not None:
+            self.windows.come_home()
 
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         """The columns of an output, known before anything runs."""

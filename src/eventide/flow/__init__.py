@@ -18,9 +18,20 @@ from eventide.flow.batch import (
 )
 from eventide.flow.clock import SystemClock, WallClock
 from eventide.flow.delivery import Promise
-from eventide.flow.disk import Disk, Head, SystemDisk, publish, store
+from eventide.flow.disk import Disk, GrowingDisk, Head, SystemDisk, publish_by_rename, store
+from eventide.flow.places import Address, is_remote, place_of, remote_path
 from eventide.flow.sink import Delivering, EpochSink, EpochWriter, Opening, Sink, Stand, Writer
-from eventide.flow.source import Fingerprinted, GappedReader, LogReader, LogSet, Position, ReadContext, Source
+from eventide.flow.source import (
+    Acknowledged,
+    Distant,
+    Fingerprinted,
+    GappedReader,
+    LogReader,
+    LogSet,
+    Position,
+    ReadContext,
+    Source,
+)
 
 __all__ = [
     "ARRIVAL",
@@ -30,13 +41,17 @@ __all__ = [
     "OFFSET",
     "RAW",
     "REFUSED_SCHEMA",
+    "Acknowledged",
+    "Address",
     "Batch",
     "Delivering",
     "Disk",
+    "Distant",
     "EpochSink",
     "EpochWriter",
     "Fingerprinted",
     "GappedReader",
+    "GrowingDisk",
     "Head",
     "LogReader",
     "LogSet",
@@ -52,8 +67,11 @@ __all__ = [
     "WallClock",
     "Writer",
     "first_reason",
+    "is_remote",
     "no_refused",
-    "publish",
+    "place_of",
+    "publish_by_rename",
+    "remote_path",
     "rows_as_text",
     "store",
 ]

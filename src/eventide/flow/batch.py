@@ -78,7 +78,8 @@ class Batch:
     `rows` holds the readable rows: the user's columns with their schema types, then `_offset` and `_arrival`.
     `refused` holds the rest with a reason each. `heartbeat` is a watermark (microseconds, exclusive) that the source
     itself asserts behind the last row; null where it asserts nothing. `idle_floor` is set when the batch records
-    that its log was declared idle at this place, with the stream watermark of that moment.
+    that its log was declared idle at this place, with the stream watermark of that moment. `notes` are sentences about
+    the log that people should hear once, such as a new version of its schema.
     """
 
     log: str
@@ -86,6 +87,7 @@ class Batch:
     refused: pl.DataFrame = field(default_factory=no_refused)
     heartbeat: int | None = None
     idle_floor: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def received(self) -> int:

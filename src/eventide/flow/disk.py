@@ -1,7 +1,8 @@
 """The disk, always handed in: the few operations that state and file sinks are made of, and the machine's own.
 
-Law: what `write`, `rename` and `remove` did is on the disk only after `sync` of the file or folder; whoever needs more
-than that builds it from these, so that a simulated disk can lose all that was not synced.
+Law: what `write` and `remove` did is on the disk only after `sync` of the file or folder; what `publish` put in place
+is there whole, and was not there in part at any moment. A disk with renames makes the one from the other
+(`publish_by_rename`), so that a simulated disk can lose all that was not synced; an object store has whole puts only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,44 @@ class Disk(Protocol):
     def sync(self, path: Path) -> None:
         """Make sure that a file's content, or the names in a folder, are on the disk."""
 
-    def rename(self, old: Path, new: Path) -> None:
-        """Give a file another name in the same folder, in place of what had it."""
+    def publish(self, path: Path, data: bytes, head: Head | None = None) -> None:
+        """Put a file in place whole: readers see the old one or the new one, and the new one is on the disk on
+        return.
+        """
 
     def remove(self, path: Path) -> None:
         """Remove a file, or a folder of files. One that is not there is left at that."""
 
     def hold(self, path: Path, holder: str) -> AbstractContextManager[str | None]:
         """Hold a lock file until the end of the context. Gives None, or who holds it already. A holder that ends in
-        any way gives it back.
+        any way gives it back, at once or after a time that the disk states.
         """
+
+
+@runtime_checkable
+class GrowingDisk(Disk, Protocol):
+    """A disk whose files can grow, and be read in parts."""
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Write behind the end of a file that is there. What was synced stays, whatever happens; where it raises, a
+        part of the data may be there.
+        """
+
+    def part(self, path: Path, start: int, size: int) -> bytes:
+        """So many bytes of a file from a place on; fewer where it ends."""
+
+
+class Renaming(Protocol):
+    """A disk on which a file can be given another name."""
+
+    def write(self, path: Path, data: bytes, head: Head | None = None) -> None:
+        """As of `Disk`."""
+
+    def sync(self, path: Path) -> None:
+        """As of `Disk`."""
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file another name in the same folder, in place of what had it."""
 
 
 class SystemDisk:
@@ -93,6 +122,23 @@ class SystemDisk:
             while view:
                 view = view[made.write(view) :]
 
+    def append(self, path: Path, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+
+    def part(self, path: Path, start: int, size: int) -> bytes:
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            found = bytearray()
+            while len(found) < size and (piece := file.read(size - len(found))):
+                found += piece
+        return bytes(found)
+
     def sync(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -101,7 +147,11 @@ class SystemDisk:
             os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
+        """Give a file another name in the same folder, in place of what had it."""
         old.replace(new)
+
+    def publish(self, path: Path, data: bytes, head: Head | None = None) -> None:
+        publish_by_rename(self, path, data, head)
 
     def remove(self, path: Path) -> None:
         try:
@@ -139,8 +189,8 @@ def _copy(source: int, target: int, size: int) -> None:
         copied += moved
 
 
-def publish(disk: Disk, path: Path, data: bytes, head: Head | None = None) -> None:
-    """Put a file in place whole: readers see the old one or the new one, and the new one is on the disk on return."""
+def publish_by_rename(disk: Renaming, path: Path, data: bytes, head: Head | None = None) -> None:
+    """`publish` of a disk with renames: written beside it and synced, renamed into place, the folder synced."""
     ready = path.with_name(f".{path.name}.ready")
     disk.write(ready, data, head)
     disk.sync(ready)
@@ -157,4 +207,4 @@ def store(disk: Disk, folder: Path, files: Mapping[str, bytes], last: str) -> No
             disk.write(folder / name, data)
             disk.sync(folder / name)
     disk.sync(folder)
-    publish(disk, folder / last, files[last])
+    disk.publish(folder / last, files[last])

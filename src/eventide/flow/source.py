@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import polars as pl
 
 from eventide.flow.batch import Batch
 from eventide.flow.clock import SystemClock, WallClock
+from eventide.flow.disk import Disk, SystemDisk
 
 Position = Mapping[str, int | str | None]
 """Where a reader stands in its log: plain values that JSON can hold. `{"offset": n}` at least."""
@@ -22,10 +24,14 @@ Position = Mapping[str, int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """What a reader may use of the outside: the wall clock and a signal to set when new rows are there."""
+    """What a reader may use of the outside: the wall clock, a signal to set when new rows are there, and the disk. In a
+    run that keeps its state, `state` is the folder below which a source may keep what it needs for the next run.
+    """
 
     clock: WallClock = field(default_factory=SystemClock)
     wake: threading.Event = field(default_factory=threading.Event)
+    disk: Disk = field(default_factory=SystemDisk)
+    state: Path | None = None
 
 
 class LogReader(Protocol):
@@ -57,6 +63,23 @@ class GappedReader(LogReader, Protocol):
 
     def read_before(self, offset: int, rows_max: int) -> Batch | None:
         """As `read`, with smaller offsets only; where none is left in front of `offset`, that becomes the position."""
+
+
+@runtime_checkable
+class Acknowledged(LogReader, Protocol):
+    """A reader of a log that lets go of what was taken, as a queue does when its messages are acknowledged."""
+
+    def decided(self, position: Position, oldest: Position) -> None:
+        """The run will not ask again for what stands in front of `position`.
+
+        In a run that keeps its state: a checkpoint with this position is on the disk, and the sinks have its epoch.
+        Only a damaged checkpoint makes the run go back, and never in front of `oldest`, where the oldest checkpoint
+        stands that is kept (offset 0 where that one did not know the log). In a run without: all of it went through the
+        engine, and sinks have committed what came out; `oldest` is the same.
+
+        Called by the thread that reads, after each epoch or commit that something happened in, and once more before
+        the source is closed in order; not after a fault. It must not wait for a server.
+        """
 
 
 class LogSet(Protocol):
@@ -103,3 +126,12 @@ class Fingerprinted(Protocol):
 
     def fingerprint(self) -> str:
         """A text that differs when sizes or times of the files behind it do."""
+
+
+@runtime_checkable
+class Distant(Fingerprinted, Protocol):
+    """A source whose fingerprint a server is asked for, which may raise `SourceError`."""
+
+    @property
+    def looks_every_us(self) -> int:
+        """How long a look at it holds, so that the server is not asked for every batch."""

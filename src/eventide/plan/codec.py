@@ -113,7 +113,7 @@ def plan_to(plan: Plan) -> Tree:
         tree["event_time"] = event_time_to(plan.event_time)
     tree |= _optional("after", _steps_to(plan.after))
     if plan.aggregate is not None:
-        tree |= _aggregate_to(plan.aggregate)
+        tree |= aggregate_to(plan.aggregate)
     tree |= _optional("finish", _steps_to(plan.finish))
     tree |= _optional("alert_rates", [rate_to(rate) for rate in plan.rates])
     tree |= _optional("outputs", [{"name": branch.name, "steps": _steps_to(branch.steps)} for branch in plan.branches])
@@ -150,7 +150,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         _steps_from(tree.get("before", ())),
         event_time_from(tree["event_time"]) if "event_time" in tree else None,
         _steps_from(tree.get("after", ())),
-        _aggregate_from(tree) if "window" in tree else None,
+        aggregate_from(tree) if "window" in tree else None,
         _steps_from(tree.get("finish", ())),
         tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
         tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
@@ -159,7 +159,8 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
     )
 
 
-def _aggregate_to(query: WindowedAggregate) -> Tree:
+def aggregate_to(query: WindowedAggregate) -> Tree:
+    """Keys, window and aggregates as plain values."""
     tree: Tree = {"group_by": list(query.keys), "window": window_to(query.window)}
     tree |= _optional("lateness", lateness_to(query.lateness))
     tree |= _optional("early", early_to(query.early))
@@ -171,7 +172,8 @@ def _aggregate_to(query: WindowedAggregate) -> Tree:
     return tree
 
 
-def _aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
+def aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
+    """Keys, window and aggregates of plain values."""
     if tree.get("fill") not in (None, "empty"):
         raise ValueError(f"fill: {tree['fill']!r} is not a choice: write empty, or leave it out")
     return WindowedAggregate(

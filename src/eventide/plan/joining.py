@@ -130,9 +130,9 @@ class Joining:
         `side` is a stream that ends, with filters and further columns if wanted, but no event time; of several rows
         of a key the last one counts. Rows not found keep nulls, or go to the output that `misses` names and count as
         `filtered`. `refresh=every("1h")` reads the side again by the wall clock, `refresh=on_change()` when its file
-        has another size or time; a refresh takes hold between two batches. So that an answer can be traced,
-        `version` names a column for the version used (a fingerprint of the side's rows), and the outcome's `sides`
-        lists versions, rows and misses.
+        has another size or time, or PostgreSQL has counted changes of the table; a refresh takes hold between two
+        batches. So that an answer can be traced, `version` names a column for the version used (a fingerprint of the
+        side's rows), and the outcome's `sides` lists versions, rows and misses.
 
         >>> import eventide as et
         >>> doses = et.from_rows([{"site": 1, "dose": 0.2}], schema={"site": int, "dose": float})

@@ -6,13 +6,11 @@ or decided, and comes again from the checkpoint; sinks that take epochs tell the
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 import polars as pl
 
@@ -36,13 +34,9 @@ from eventide.errors import CheckpointError, SinkError
 from eventide.flow import EpochSink, EpochWriter, Opening, Position, WallClock, Writer
 from eventide.instants import NO_WATERMARK, instant_text
 from eventide.plan import Plan
+from eventide.runners.show import say
 
 Schema = Mapping[str, pl.DataType]
-
-
-def say(text: str) -> None:
-    """Tell the person in front of the screen."""
-    print(f"eventide: {text}", file=sys.stderr)
 
 
 @dataclass
@@ -65,6 +59,15 @@ class Outbox:
         """What is not decided is forgotten: it comes again from the logs."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A checkpoint that the run may go back to: its last mark of idleness, and where it stands in the logs."""
+
+    epoch: int
+    marks: int
+    ends: Mapping[str, Mapping[str, Position]]
+
+
 @dataclass
 class Durable:
     """The epochs of one run of a plan, kept in a state folder that this run has locked."""
@@ -82,14 +85,14 @@ class Durable:
     _boxes: dict[str, Outbox] = field(default_factory=dict)
     _schemas: dict[str, Schema] = field(default_factory=dict)
     _writers: dict[str, EpochWriter] = field(default_factory=dict)
-    _marks_of: deque[tuple[int, int]] = field(default_factory=deque)
+    _kept: deque[_Kept] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.sources = source_names(self.plan)
         self.sinks = sink_names(self.plan)
         self.fingerprint = fingerprint(self.plan, self.pipeline)
 
-    def resume(self, start_from: Path | None = None) -> dict[int, dict[str, Position]]:
+    def resume(self, start_from: StateFolder | None = None) -> dict[int, dict[str, Position]]:
         """Bring the pipeline to where the folder's newest whole checkpoint, or a savepoint, left it; gives the
         positions at which sources begin. Raises `CheckpointError`, with nothing written, when the state does not fit
         the plan.
@@ -107,24 +110,35 @@ class Durable:
         self._last = self._standing(found.finished)
         if start_from is not None:
             self._write(found)
+        self._look_back()
         watermark = self.pipeline.stream_watermark
         at = f", watermark {instant_text(watermark)}" if watermark not in (None, NO_WATERMARK) else ""
-        self.say(f"goes on behind epoch {found.epoch} of {start_from or self.folder.path}{at}")
+        self.say(f"goes on behind epoch {found.epoch} of {(start_from or self.folder).path}{at}")
         for note in notes:
             self.say(note)
         return {number: self._ends[name] for number, name in self.sources.items()}
 
-    def _found(self, start_from: Path | None) -> Checkpoint | None:
+    def _found(self, start_from: StateFolder | None) -> Checkpoint | None:
         if start_from is not None:
             if self.folder.epochs():
                 raise CheckpointError(
-                    f"{self.folder.path} holds a state already: to start from {start_from}, give an empty folder"
+                    f"{self.folder.path} holds a state already: to start from {start_from.path}, give an empty folder"
                 )
-            return read_checkpoint(start_from, self.folder.disk)
+            return read_checkpoint(start_from.path, start_from.disk)
         newest = self.folder.newest()
         for damage in newest.damaged:
             self.say(f"WARNING: {damage}. The one before is used; what came after it is read again")
         return newest.checkpoint
+
+    def _look_back(self) -> None:
+        """Find out where the checkpoints stand that are there."""
+        for epoch in self.folder.epochs():
+            try:
+                manifest = self.folder.manifest(epoch)
+            except CheckpointError:
+                continue  # the run cannot go back to it
+            ends = {name: {log: span.end for log, span in logs.items()} for name, logs in manifest.logs.items()}
+            self._kept.append(_Kept(epoch, manifest.marks, ends))
 
     def _check_hashes(self, found: Checkpoint) -> None:
         if found.hash != hash_sample() and "distinct" in str(found.plan.steps).lower():
@@ -149,7 +163,7 @@ class Durable:
             return write.sink.open(write.output, columns, identity)
         if any(one.sink == write.sink for one in self.plan.writes[:number]):
             raise SinkError(f"two outputs go to {write.sink.name}: give each a path or table of its own")
-        opening = Opening(write.output, columns, identity, self.run, self.folder.disk)
+        opening = Opening(write.output, columns, identity, self.run, self.folder.files)
         name = self.sinks[number]
         self._writers[name] = write.sink.open_epochs(opening)
         self._schemas[write.output] = columns
@@ -199,6 +213,7 @@ class Durable:
             self._boxes[name].frames.clear()
         self._last = self._standing(finished)
         self._prune()
+        loop.decided(ends, self._kept[0].ends)
 
     def _standing(self, finished: bool) -> object:
         """What differs between two moments when something has happened."""
@@ -220,13 +235,12 @@ class Durable:
             ) from None
 
     def _prune(self) -> None:
-        self._marks_of.append((self.epoch, self.marks.last))
+        self._kept.append(_Kept(self.epoch, self.marks.last, self._ends))
         try:
             oldest = self.folder.prune(self.epoch)
-            while self._marks_of and self._marks_of[0][0] < oldest:
-                self._marks_of.popleft()
-            if self._marks_of[0][0] == oldest:
-                self.marks.prune(self._marks_of[0][1])
+            while self._kept[0].epoch < oldest:
+                self._kept.popleft()
+            self.marks.prune(self._kept[0].marks)
         except OSError as fault:
             raise CheckpointError(
                 f"cannot remove old checkpoints from {self.folder.path}: {fault.strerror or fault}. Nothing is lost; "

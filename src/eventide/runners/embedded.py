@@ -19,18 +19,19 @@ from eventide.engine.loop import Loop
 from eventide.engine.monitor import Measured
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
-from eventide.flow import ReadContext, SystemClock, WallClock
+from eventide.flow import Position, ReadContext, SystemClock, WallClock, is_remote
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
-from eventide.runners.show import Show
+from eventide.runners.show import Show, say
 
 if TYPE_CHECKING:
     from eventide.engine.epochs import StateFolder
     from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
+    from eventide.engine.workers import Crew, Worker
     from eventide.runners.durable import Durable
 
 
@@ -45,6 +46,7 @@ class Running:
     stop: threading.Event
     frames: Callable[[], Mapping[str, pl.DataFrame]] = dict
     desk: Desk = field(default_factory=Desk)
+    workers: Sequence[Worker] = ()
 
     def inspect(self) -> Inspection:
         """The present moment, to be asked."""
@@ -90,41 +92,49 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     """Run a plan in this process until its input ends, or until `stop` is set.
 
     `show` prints windows as they close and then the accounting. Outputs that have no sink are kept in memory; `keep`
-    names others to keep as well. `rows_max` fixes the rows of a batch (the answer does not depend on it). `workers`
-    spreads the keys over so many independent states. `clock` is the wall clock. `commit_every` is how often sinks
-    make visible what they got. `observe` gets the run at its start and returns a function that is called after every
-    batch.
+    names others to keep as well. `rows_max` fixes the rows of a batch (the answer does not depend on it). `workers` is
+    how many processes hold the windows, each those of its share of the keys (`docs/scale.md` says when that pays).
+    `clock` is the wall clock. `commit_every` is how often sinks make visible what they got. `observe` gets the run at
+    its start and returns a function that is called after every batch.
 
-    With a `state` folder the run goes on where the last one with that folder stopped or was killed. It works in
-    epochs: every `checkpoint_every` it writes a checkpoint (the last `checkpoints_kept` stay), and only then shows the
-    epoch's rows in sinks that take epochs, which have each row exactly once; `docs/delivery.md` says what other sinks
-    promise. `start_from` is a savepoint to begin at, with an empty state folder.
+    With a `state` folder (a path, or an address such as `s3://bucket/job`) the run goes on where the last one with that
+    folder stopped or was killed. It works in epochs: every `checkpoint_every` it writes a checkpoint (the last
+    `checkpoints_kept` stay), and only then shows the epoch's rows in sinks that take epochs, which have each row
+    exactly once; `docs/delivery.md` says what other sinks promise. `start_from` is a savepoint to begin at, with an
+    empty state folder.
 
     Raises `PlanError` with everything that is wrong with the plan before anything is read, `CheckpointError` when the
-    state is damaged, in use, or belongs to another plan.
+    state is damaged, in use, or belongs to another plan, `WorkerError` when a worker process ends.
     """
     check(plan)
     if state is None and start_from is not None:
         raise ValueError(f"start_from={str(start_from)!r} needs a state folder of its own: give state= too")
     every_us = positive_us(checkpoint_every, "checkpoint_every")
     wall = clock or SystemClock()
-    pipeline = Pipeline.of(plan, workers, wall)
     shown = Show() if show else None
-    loop = Loop(plan, pipeline, lambda outputs: None, ReadContext(wall), rows_max, stop or threading.Event())
+    context = ReadContext(wall)
     with ExitStack() as held:
-        durable = None
+        crew = _crew(workers, held)
+        pipeline = Pipeline.of(plan, 1, wall, crew)
+        started = () if crew is None else crew.workers
+        if crew is not None and not started:
+            say(f"the plan has no windows, so workers={workers} has nothing to spread: the run takes one process")
+        durable, starts = None, dict[int, dict[str, Position]]()
         if state is not None:
             from eventide.engine.epochs import StateFolder, locked
             from eventide.runners.durable import Durable
 
-            folder = state if isinstance(state, StateFolder) else StateFolder(Path(state), kept=checkpoints_kept)
+            folder = state if isinstance(state, StateFolder) else StateFolder.at(state, checkpoints_kept)
             held.enter_context(locked(folder))
+            context = ReadContext(wall, disk=folder.disk, state=folder.path)
             durable = Durable(plan, pipeline, folder, wall)
             held.callback(durable.close)
-            loop.starts, loop.names = durable.resume(Path(start_from) if start_from else None), durable.sources
-            loop.marks = durable.marks
+            starts = durable.resume(_savepoint(start_from, folder))
+        loop = Loop(plan, pipeline, lambda outputs: None, context, rows_max, stop or threading.Event(), starts=starts)
+        if durable is not None:
+            loop.names, loop.marks = durable.sources, durable.marks
         before = pipeline.accounting.total.received
-        preview(plan, pipeline, ReadContext(wall), loop.starts)
+        preview(plan, pipeline, context, starts)
         watchers = [shown.frame] if shown else []
         outlets = open_outlets(plan, pipeline, keep, watchers, durable.open_writer if durable else None)
         loop.take = outlets.take
@@ -132,13 +142,14 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         held.callback(desk.close)
         beats: list[Beat] = [desk.serve]
         if observe is not None:
-            beats.append(observe(Running(pipeline, loop.stop, outlets.frames, desk)))
+            beats.append(observe(Running(pipeline, loop.stop, outlets.frames, desk, started)))
         began_us = wall.now_us()
         finished = (
             _drive(loop, outlets, beats, positive_us(commit_every, "commit_every"))
             if durable is None
             else _drive_epochs(loop, outlets, beats, durable, every_us)
         )
+        pipeline.come_home()
     outcome = Outcome(
         outlets.frames(),
         pipeline.accounting,
@@ -149,10 +160,31 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         outlets.deliveries(),
         outlets.undelivered(),
         before,
+        tuple(loop.notes.values()),
     )
     if shown is not None:
         shown.end(outcome)
     return outcome
+
+
+def _savepoint(address: str | PathLike[str] | None, folder: StateFolder) -> StateFolder | None:
+    """Where a run begins: paths are on the disk of the run's own files."""
+    if address is None:
+        return None
+    from eventide.engine.epochs import StateFolder
+
+    return StateFolder.at(address) if is_remote(address) else StateFolder(Path(address), folder.files)
+
+
+def _crew(workers: int, held: ExitStack) -> Crew | None:
+    """The processes of a run that has several, until the end of the context."""
+    if workers < 1:
+        raise ValueError(f"workers={workers} must be at least 1: the number of processes that hold windows")
+    if workers == 1:
+        return None
+    from eventide.engine.workers import Crew
+
+    return held.enter_context(Crew(workers))
 
 
 Beat = Callable[[], None]
@@ -160,7 +192,13 @@ Beat = Callable[[], None]
 
 def _drive(loop: Loop, outlets: Outlets, beats: list[Beat], every_us: int) -> bool:
     """Run to the end, committing now and then."""
-    loop.beat = _beats([_every(loop, every_us, outlets.commit), *beats])
+
+    def commit() -> None:
+        outlets.commit()
+        loop.decided(loop.positions(), loop.positions())
+
+    loop.beat = _beats([_every(loop, every_us, commit), *beats])
+    loop.leave = lambda finished: commit()
     try:
         finished = loop.run()
     except BaseException:
@@ -174,10 +212,10 @@ def _drive_epochs(loop: Loop, outlets: Outlets, beats: list[Beat], durable: Dura
     """Run to the end in epochs."""
     decide = lambda: durable.decide(loop, outlets.commit)  # noqa: E731 - said once, used once
     loop.beat = _beats([_every(loop, every_us, decide), *beats])
+    loop.leave = lambda finished: durable.decide(loop, outlets.commit, finished=finished)
     try:
         durable.recover()
         finished = loop.run()
-        durable.decide(loop, outlets.commit, finished=finished)
     except BaseException:
         outlets.abort()
         raise

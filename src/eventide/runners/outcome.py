@@ -38,7 +38,7 @@ class Outcome:
     had reached, `elapsed_us` the wall time of the run; both in microseconds. `pipeline` is the pipeline at its end.
     `deliveries` counts by target what became of notifications (sent, failed, dropped), `undelivered` holds those that
     did not arrive, with the reason. `received_before` is how many events the accounting has from earlier runs with the
-    same state.
+    same state. `notes` are what sources had to tell, such as a new version of their schema.
     """
 
     outputs: Mapping[str, pl.DataFrame]
@@ -50,6 +50,7 @@ class Outcome:
     deliveries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     undelivered: pl.DataFrame = field(default_factory=pl.DataFrame)
     received_before: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def results(self) -> pl.DataFrame:
@@ -165,4 +166,5 @@ class Outcome:
         state = "finished" if self.finished else "stopped"
         at = "" if self.watermark_us is None else f", watermark {instant_text(self.watermark_us)}"
         took = duration_text(self.elapsed_us // 1000 * 1000)
-        return f"{total}\n{state} after {took} ({rate:,.0f} rows/s){at}"
+        told = "".join(f"\nnote: {note}" for note in self.notes[:_HEAD])
+        return f"{total}\n{state} after {took} ({rate:,.0f} rows/s){at}{told}"

@@ -5,12 +5,19 @@ Law: showing reads frames and changes nothing; at most a screenful of rows is pr
 
 from __future__ import annotations
 
+import sys
+
 import polars as pl
 
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS
 from eventide.runners.outcome import Outcome
 
 _ROWS_SHOWN = 20
+
+
+def say(text: str) -> None:
+    """Tell the person in front of the screen."""
+    print(f"eventide: {text}", file=sys.stderr)
 
 
 class Show:

@@ -1,8 +1,8 @@
 """A simulated disk that forgets what was not synced.
 
 Law: after a crash a file that was synced is whole; any other may be old, cut off, or hold garbage behind what was
-written. In a folder that was not synced each name, on its own, is back at some point of its history. The same seed
-loses the same things.
+written; what was synced before a file grew is still its beginning. In a folder that was not synced each name, on its
+own, is back at some point of its history. The same seed loses the same things.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from eventide.flow import Head
+from eventide.flow import Head, publish_by_rename
 
 
 class Crash(BaseException):
@@ -28,6 +28,8 @@ class _File:
     live: bytes = b""
     kept: bytes = b""
     synced: bool = False
+    sure: int = 0
+    """How many bytes at the beginning were synced and not written again."""
 
 
 Names = dict[str, _File]
@@ -83,7 +85,20 @@ class SimulatedDisk:
             folder.live[path.name] = _File()
             folder.changed()
         file = folder.live[path.name]
-        file.live, file.synced = begin + data, False
+        file.live, file.synced, file.sure = begin + data, False, 0
+
+    def append(self, path: Path, data: bytes) -> None:
+        file = self._file(path)
+        try:
+            self._step(grows=True)
+        except (Crash, OSError):
+            cut = Random(f"{self.seed}/{self.operations}").randint(0, len(data))  # noqa: S311 - a simulation, not a secret
+            file.live, file.synced = file.live + data[:cut], False
+            raise
+        file.live, file.synced = file.live + data, False
+
+    def part(self, path: Path, start: int, size: int) -> bytes:
+        return self._file(path).live[start : start + size]
 
     def sync(self, path: Path) -> None:
         self._step()
@@ -92,13 +107,16 @@ class SimulatedDisk:
             folder.history = [dict(folder.live)]
         else:
             file = self._file(path)
-            file.kept, file.synced = file.live, True
+            file.kept, file.synced, file.sure = file.live, True, len(file.live)
 
     def rename(self, old: Path, new: Path) -> None:
         self._step()
         folder = self._folder(old.parent)
         folder.live[new.name] = folder.live.pop(old.name)
         folder.changed()
+
+    def publish(self, path: Path, data: bytes, head: Head | None = None) -> None:
+        publish_by_rename(self, path, data, head)
 
     def remove(self, path: Path) -> None:
         if path in self._folders:
@@ -135,7 +153,7 @@ class SimulatedDisk:
             for file in folder.live.values():
                 if not file.synced:
                     file.kept = _torn(file, random)
-                file.live, file.synced = file.kept, True
+                file.live, file.synced, file.sure = file.kept, True, len(file.kept)
             # a file that had two names is two files from here on
             folder.live = {name: replace(file) for name, file in folder.live.items()}
             folder.history = [dict(folder.live)]
@@ -164,7 +182,7 @@ class SimulatedDisk:
 
 def _torn(file: _File, random: Random) -> bytes:
     """What is left of a file that was written and not synced."""
-    cut = random.randint(0, len(file.live))
+    cut = random.randint(file.sure, len(file.live))
     match random.randrange(4):
         case 0:
             return file.kept

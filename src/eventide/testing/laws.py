@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,7 @@ import polars as pl
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
+from eventide.engine.workers import Crew
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
@@ -49,13 +51,15 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the engine is run: the rows of a batch, the number of workers, after which entries it is stopped and
-    restored.
+    """How the engine is run: the rows of a batch, over how many states in this process keys are spread, after which
+    entries it is stopped and restored. Where a crew is given, keys are spread over its processes; after each restart
+    the next one takes its turn.
     """
 
     rows: Sequence[int] = (1_000_000,)
     workers: int = 1
     restarts: frozenset[int] = field(default_factory=frozenset)
+    crews: Sequence[Crew | None] = (None,)
 
 
 def engine_answer(
@@ -73,7 +77,8 @@ def plan_answer(
     plan: Plan, entries: Sequence[Entry], columns: Mapping[str, pl.DataType], logs: Sequence[str], manner: Manner
 ) -> Outputs:
     """What the pipeline of any plan over one source gives for the entries in the same order, run in some manner."""
-    pipeline = Pipeline.of(plan, manner.workers)
+    crews = cycle(manner.crews)
+    pipeline = Pipeline.of(plan, manner.workers, crew=next(crews))
     assert pipeline.clocks is not None
     for log in logs:
         pipeline.clocks.add(log)
@@ -84,7 +89,7 @@ def plan_answer(
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
             files = pipeline.snapshot().to_files()
-            pipeline = Pipeline.of(plan, manner.workers)
+            pipeline = Pipeline.of(plan, manner.workers, crew=next(crews))
             pipeline.restore(Snapshot.from_files(files))
     return outputs
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from eventide.connectors.files.encoding import Format, rows_as_bytes
 from eventide.errors import SinkError
-from eventide.flow import Disk, EpochWriter, Head, Stand, publish
+from eventide.flow import Disk, EpochWriter, Head, Stand, is_remote, remote_path
 
 _PART = re.compile(r"part-(\d{8,})\.\w+")
 _T = TypeVar("_T")
@@ -29,7 +29,7 @@ def is_folder(path: str) -> bool:
 def open_files(path: str, form: Format, disk: Disk) -> EpochWriter:
     """The writer of a sink's path."""
     if is_folder(path):
-        return PartFiles(Path(path), form, disk)
+        return PartFiles(remote_path(path) if is_remote(path) else Path(path), form, disk)
     return GrownTable(Path(path), disk) if form == "parquet" else GrownText(Path(path), form, disk)
 
 
@@ -53,7 +53,7 @@ class GrownText:
 
     def _grow(self, data: bytes) -> None:
         self._disk.make_folder(self._path.parent)
-        publish(self._disk, self._path, data, Head(self._path, self._bytes) if self._bytes else None)
+        self._disk.publish(self._path, data, Head(self._path, self._bytes) if self._bytes else None)
         self._bytes += len(data)
 
     def recover(self, epoch: int, rows: pl.DataFrame, stand: Stand) -> None:
@@ -95,7 +95,7 @@ class GrownTable:
     def _grow(self, held: pl.DataFrame | None, rows: pl.DataFrame) -> None:
         whole = rows if held is None else pl.concat([held.head(self._rows), rows])
         self._disk.make_folder(self._path.parent)
-        publish(self._disk, self._path, rows_as_bytes(whole, "parquet", header=False))
+        self._disk.publish(self._path, rows_as_bytes(whole, "parquet", header=False))
         self._rows = whole.height
 
     def recover(self, epoch: int, rows: pl.DataFrame, stand: Stand) -> None:
@@ -135,7 +135,7 @@ class PartFiles:
 
     def _put(self, path: Path, data: bytes) -> None:
         self._disk.make_folder(self._folder)
-        publish(self._disk, path, data)
+        self._disk.publish(path, data)
 
     def _part(self, epoch: int) -> Path:
         return self._folder / f"part-{epoch:08}.{self._format}"

@@ -13,8 +13,9 @@ from typing import Protocol
 
 import polars as pl
 
+from eventide.connectors.files.remote import files_at, is_for_many
 from eventide.errors import SourceError
-from eventide.flow import OFFSET, Batch, LogReader, Position, ReadContext
+from eventide.flow import OFFSET, Batch, LogReader, Position, ReadContext, is_remote
 
 
 class Files(Protocol):
@@ -38,11 +39,15 @@ class Files(Protocol):
 
 def stands_for_many(path: str) -> bool:
     """True for a folder and for a pattern."""
+    if is_remote(path):
+        return is_for_many(path)
     return path != "-" and (Path(path).is_dir() or (has_magic(path) and not Path(path).exists()))
 
 
 def files_of(path: str) -> list[Path]:
     """The files that a path, folder or pattern stands for now, in order of their names."""
+    if is_remote(path):
+        return files_at(path)
     if not stands_for_many(path):
         return [Path(path)]
     pattern = str(Path(path) / "*") if Path(path).is_dir() else path
@@ -101,6 +106,8 @@ class FileLogs:
 
 def _relative(pattern: str, path: Path) -> str:
     """A file's name below the folder in front of the first part with a wildcard."""
+    if is_remote(path):
+        return path.name
     parts: list[str] = []
     for part in Path(pattern).parts:
         if has_magic(part) and not Path(*parts, part).exists():

@@ -12,11 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
+from eventide.connectors.files.remote import check_address, missing_extra
 from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
+from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
-from eventide.semantics.schema import Field, Schema
+from eventide.semantics.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class ParquetFiles:
     def __post_init__(self) -> None:
         check_arrival(self.arrival, self.schema)
         check_settings(follow=self.follow, one_log=self.one_log)
+        check_address(self.path)
         if self.follow and not stands_for_many(self.path):
             raise ValueError("follow=True is for a folder or a pattern of Parquet files: one Parquet file cannot grow")
         if not self.name:
@@ -45,6 +48,11 @@ class ParquetFiles:
     @property
     def single_log(self) -> bool:
         return self.one_log or not stands_for_many(self.path)
+
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return missing_extra(self.path)
 
     def fingerprint(self) -> str:
         return fingerprint_of(files_of(self.path))
@@ -69,7 +77,7 @@ class ParquetReader:
         self._context = context
         self._offset = int(position.get("offset") or 0)
         try:
-            self._scan = pl.scan_parquet(path, glob=False)
+            self._scan = pl.scan_parquet(str(path), glob=False)
             self._rows = int(self._scan.select(pl.len()).collect().item())
             there = self._scan.collect_schema().names()
         except (OSError, pl.exceptions.PolarsError) as fault:
@@ -90,7 +98,13 @@ class ParquetReader:
     def read(self, rows_max: int) -> Batch | None:
         if self.finished:
             return None
-        raw = self._scan.slice(self._offset, rows_max).collect()
+        try:
+            raw = self._scan.slice(self._offset, rows_max).collect()
+        except (OSError, pl.exceptions.PolarsError) as fault:
+            raise SourceError(
+                f"{self.log}: cannot read on at row {self._offset:,}: {fault}. Was it replaced or cut, or is the store "
+                "away? Mend that and start again"
+            ) from None
         offsets = pl.int_range(self._offset, self._offset + raw.height, dtype=pl.Int64).alias(OFFSET)
         now = pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
         self._offset += raw.height
@@ -109,24 +123,7 @@ def schema_of(path: str) -> Schema:
     if not found:
         raise SourceError(f"no file matches {path!r}: check the path")
     try:
-        columns = pl.scan_parquet(found[0]).collect_schema()
+        columns = pl.scan_parquet(str(found[0]), glob=False).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as fault:
         raise SourceError(f"cannot read {found[0]}: {fault}. Is it a Parquet file?") from None
-    return schema_from(columns)
-
-
-def schema_from(columns: Mapping[str, pl.DataType]) -> Schema:
-    """The schema of typed columns."""
-    fields = []
-    for name, dtype in columns.items():
-        if isinstance(dtype, pl.Datetime | pl.Date):
-            fields.append((name, Field("instant")))
-        elif dtype.is_integer():
-            fields.append((name, Field("integer")))
-        elif dtype.is_float() or dtype.is_decimal():
-            fields.append((name, Field("float")))
-        elif dtype == pl.Boolean:
-            fields.append((name, Field("boolean")))
-        else:
-            fields.append((name, Field("string")))
-    return Schema(tuple(fields))
+    return schema_of_columns(columns)

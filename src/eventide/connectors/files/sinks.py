@@ -23,8 +23,9 @@ import polars as pl
 from eventide.connectors.files.encoding import Format, write_rows
 from eventide.connectors.files.epochs import is_folder, open_files
 from eventide.connectors.files.parquet_groups import ParquetGroups
+from eventide.connectors.files.remote import missing_extra
 from eventide.errors import SinkError
-from eventide.flow import EpochWriter, Opening, SystemDisk, Writer
+from eventide.flow import EpochWriter, Opening, Writer, is_remote, place_of, remote_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,34 @@ class FileSink:
     path: str
     format: Format
 
+    def __post_init__(self) -> None:
+        if is_remote(self.path):
+            remote_path(self.path)
+            if not is_folder(self.path):
+                raise ValueError(
+                    f"an object in {self.path} cannot grow: end the address with a slash, for a folder with a part "
+                    "file for each epoch"
+                )
+
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return missing_extra(self.path)
+
     @property
     def name(self) -> str:
         return f"{self.format} file {self.path}"
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
         if is_folder(self.path):
-            return FolderWriter(open_files(self.path, self.format, SystemDisk()), pl.DataFrame(schema=dict(columns)))
+            parts = open_files(self.path, self.format, place_of(self.path)[0])
+            return FolderWriter(parts, pl.DataFrame(schema=dict(columns)))
         writer = FileWriter(Path(self.path), self.format)
         writer.write(pl.DataFrame(schema=dict(columns)))
         return writer
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
-        return open_files(self.path, self.format, opening.disk)
+        return open_files(self.path, self.format, place_of(self.path)[0] if is_remote(self.path) else opening.disk)
 
 
 class FileWriter:
@@ -183,7 +199,7 @@ def _sync_folder(folder: Path) -> None:
 
 def write_csv(path: str | PathLike[str]) -> FileSink:
     """A sink that writes CSV; lists and records as JSON text, durations in microseconds. A path that ends with a slash
-    is a folder, which gets a part file for each commit or epoch.
+    is a folder, which gets a part file for each commit or epoch; so is an address such as `s3://bucket/folder/`.
     """
     return FileSink(fspath(path), "csv")
 

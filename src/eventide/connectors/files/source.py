@@ -7,7 +7,7 @@ is a byte and an offset; where reads were cut shows nowhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,9 +17,10 @@ from eventide.connectors.files.logs import FileLogs, check_settings, files_of, s
 from eventide.connectors.files.window import Window
 from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
+from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.text import NUMBER, RAW_MAX, RECORD_MAX_BYTES, Bad, Block, TextFormat, too_long
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, Position, ReadContext
+from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, Batch, Position, ReadContext, is_remote
 from eventide.semantics.schema import Schema
 
 _BYTES_A_ROW = 64
@@ -45,6 +46,8 @@ class TextFiles:
         check_arrival(self.arrival, self.schema)
         check_settings(follow=self.follow, one_log=self.one_log)
         check_compression(self.compression)
+        if is_remote(self.path):
+            raise ValueError(f"{self.path} is not a file of this machine: only Parquet is read from elsewhere")
         if self.record_max_bytes < 1:
             raise ValueError(f"record_max_bytes={self.record_max_bytes} must be at least 1: it is the longest record")
         if not self.name:
@@ -86,6 +89,7 @@ class TextReader:
         self._context = context
         self._path = path
         self._offset = int(position.get("offset") or 0)
+        self._note: str | None = None
         self._over = bool(position.get("over"))
         self._resume: Position | None = position if int(position.get("byte") or 0) else None
         self._bytes_a_row = float(_BYTES_A_ROW)
@@ -106,7 +110,9 @@ class TextReader:
         if self._over:
             return None
         try:
-            return self._next(rows_max) if self._is_ready() else self._end()
+            batch = self._next(rows_max) if self._is_ready() else self._end()
+            note, self._note = (self._note, None) if batch is not None else (None, self._note)
+            return batch if batch is None or note is None else replace(batch, notes=(note,))
         except OSError as fault:
             raise SourceError(f"cannot read {self._path}: {fault.strerror or fault}") from None
 
@@ -135,6 +141,7 @@ class TextReader:
         if line:
             try:
                 self._format = self._source.format.with_header(line)
+                self._note = self._format.note if isinstance(self._format, Csv) else None
             except SourceError as fault:
                 raise SourceError(f"{self._path}: {fault}") from None
         return bool(line)

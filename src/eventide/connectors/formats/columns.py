@@ -14,7 +14,7 @@ import polars as pl
 from eventide.connectors.formats.text import NUMBER, UNKNOWN
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, REFUSED_SCHEMA, first_reason, rows_as_text
 from eventide.flow.batch import writable
-from eventide.semantics.schema import UNKNOWN_FIELDS, Field, Schema
+from eventide.semantics.schema import UNKNOWN_FIELDS, DataType, Field, Schema
 
 TYPES: Mapping[str, pl.DataType] = {
     "string": pl.String(),
@@ -34,6 +34,11 @@ _NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _DAY_AND_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ])[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([zZ]|\+00:00)?", re.ASCII
 )
+
+
+def reads_as(values: pl.Series, kind: DataType) -> bool:
+    """True when every value reads as this type."""
+    return _typed(values, Field(kind)).null_count() == values.null_count()
 
 
 def schema_columns(schema: Schema) -> dict[str, pl.DataType]:
@@ -196,7 +201,7 @@ def _instants(column: pl.Series, rule: Field) -> pl.Series:
         return moment.cast(INSTANT)
     if column.dtype == pl.Date:
         return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(INSTANT)
-    if column.dtype.is_numeric():
+    if column.dtype.is_numeric() and not rule.formats:
         return _since_epoch(column, rule)
     text = column.cast(pl.String)
     if rule.formats or not (numeric := text.str.contains(_NUMBER)).any():

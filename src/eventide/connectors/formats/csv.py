@@ -10,15 +10,19 @@ line only: that line is refused and reading goes on with the next.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from io import BytesIO
+from typing import get_args
 
 import polars as pl
 
 from eventide.connectors.formats.columns import as_json
 from eventide.connectors.formats.csv_records import Walk, values_of
+from eventide.connectors.formats.encoded import Policy
 from eventide.connectors.formats.text import (
     NUMBER,
+    RAW_MAX,
     UNKNOWN,
     Bad,
     Block,
@@ -30,15 +34,25 @@ from eventide.connectors.formats.text import (
 from eventide.errors import SourceError
 from eventide.semantics.schema import Schema
 
+_HEADER_SHOWN = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Csv:
-    """Separated values with a header for a schema."""
+    """Separated values with a header for a schema.
+
+    A file whose header cannot be read stops the run, or its lines become refused rows, as `on_schema_change` says.
+    `fault` is set when they do, `note` when the header is another than the first that was `seen`.
+    """
 
     schema: Schema
     separator: str = ","
     quote: str = '"'
     header: tuple[str, ...] = ()
+    on_schema_change: Policy = "stop"
+    fault: str | None = None
+    note: str | None = None
+    seen: list[tuple[str, ...]] = field(default_factory=list, compare=False, repr=False)
 
     has_header = True
 
@@ -47,6 +61,9 @@ class Csv:
             mark = getattr(self, name)
             if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
                 raise ValueError(f"{name}={mark!r} must be one ASCII character, and no line end")
+        if self.on_schema_change not in get_args(Policy):
+            given = self.on_schema_change
+            raise ValueError(f'on_schema_change={given!r} is not a choice: use "dead_letters" or "stop"')
         if self.separator == self.quote:
             raise ValueError(f"separator= and quote= are both {self.quote!r}: they must differ")
 
@@ -62,16 +79,26 @@ class Csv:
             hints = ", ".join(
                 f"{name!r}" + (f" (did you mean {found[0]!r}?)" if found else "") for name, found in near.items()
             )
-            raise SourceError(
-                f"the header lacks {hints}. It has: {', '.join(names)}. Name columns as the header does, or use path="
-            )
+            what = f"the header lacks {hints}. It has: {', '.join(names)[:_HEADER_SHOWN]}"
+            return self._unfit(what, "Name columns as the header does, or use path=")
         twice = [name for name in wanted if names.count(name) > 1]
         if twice:
-            raise SourceError(f"the header has {twice[0]!r} more than once: give each column its own name")
-        return Csv(self.schema, self.separator, self.quote, tuple(names))
+            return self._unfit(f"the header has {twice[0]!r} more than once", "Give each column its own name")
+        if not self.seen:
+            self.seen.append(tuple(names))
+        return replace(self, header=tuple(names), note=_differences(self.seen[0], names))
+
+    def _unfit(self, what: str, remedy: str) -> Csv:
+        """What to do with a file whose header cannot be read."""
+        if self.on_schema_change == "stop":
+            raise SourceError(f"{what}. {remedy}")
+        return replace(self, fault=what, note=f"{what}: its lines become dead letters")
 
     def parse(self, data: bytes, record_max_bytes: int, *, last: bool) -> Block:
         lines = lines_of(data)
+        if self.fault is not None:
+            bad = [Bad(number, self.fault, text[:RAW_MAX]) for number, text in enumerate(lines.texts)]
+            return Block([], bad, len(bad), len(data), lines.texts.gather)
         good = self._good(lines.texts, quoted=self.quote.encode() in data)
         if good.all() and not lines.broken and lines.bytes_max <= record_max_bytes:
             numbers = pl.int_range(0, lines.texts.len(), dtype=pl.Int64, eager=True)
@@ -152,3 +179,11 @@ class Csv:
 def _among(length: int, places: list[int]) -> pl.Series:
     none = pl.Series([False], dtype=pl.Boolean).new_from_index(0, length)
     return none.scatter(places, True) if places else none
+
+
+def _differences(first: Sequence[str], names: Sequence[str]) -> str | None:
+    """In what a header differs from the first one."""
+    added = [f"{name!r} was added" for name in names if name not in first]
+    gone = [f"{name!r} was removed" for name in first if name not in names]
+    told = "; ".join([*added, *gone])[:_HEADER_SHOWN]
+    return f"the header is read: {told}" if told else None

@@ -97,6 +97,20 @@ def path_of(text: str) -> Path:
     return tuple(steps)
 
 
+def path_text(path: Path) -> str:
+    """A path as text again.
+
+    >>> path_text(("rx", 0, "time"))
+    'rx[0].time'
+    """
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def no_envelope(envelope: Path) -> str:
+    """The reason of a message that has nothing in its envelope."""
+    return f"there is no record at {path_text(envelope)!r}, the envelope of the plan"
+
+
 def value_at(row: object, path: Sequence[str | int]) -> Any:
     """The value at a path, None where there is none."""
     value: Any = row

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from eventide.connectors.formats.json_record import Path, as_text, decoded, path_of, value_at, written
+from eventide.connectors.formats.json_record import Path, as_text, decoded, no_envelope, path_of, value_at, written
 from eventide.connectors.formats.shape import Shape, Wanted, shape_of, wanted_of
 from eventide.connectors.formats.text import NUMBER, RAW_MAX, UNKNOWN, Bad, Block, Lines, lines_of, matching, too_long
 from eventide.semantics.schema import Schema
@@ -22,9 +22,10 @@ _WORTH_A_SHAPE = 64
 
 @dataclass(frozen=True, slots=True)
 class NdJson:
-    """Lines of JSON for a schema."""
+    """Lines of JSON for a schema. Where there is an `envelope`, a line without a record there is refused."""
 
     schema: Schema
+    envelope: Path = ()
     paths: dict[str, Path] = field(init=False, compare=False, repr=False)
     wanted: Wanted = field(init=False, compare=False, repr=False)
 
@@ -104,6 +105,8 @@ class NdJson:
         rows: list[dict[str, Any]] = []
         for number, text in zip(numbers, texts.gather(numbers), strict=True):
             row, fault = decoded(text)
+            if row is not None and not self._is_enveloped(row):
+                row, fault = None, no_envelope(self.envelope)
             if row is None:
                 bad.append(Bad(number, fault, text[:RAW_MAX]))
             else:
@@ -120,7 +123,12 @@ class NdJson:
 
     def _shape(self, text: str) -> Shape | None:
         row, _ = decoded(text)
-        return None if row is None else shape_of(row, self.wanted, self.schema)
+        if row is None or not self._is_enveloped(row):
+            return None
+        return shape_of(row, self.wanted, self.schema)
+
+    def _is_enveloped(self, row: dict[str, Any]) -> bool:
+        return not self.envelope or isinstance(value_at(row, self.envelope), dict)
 
     def _block(self, parts: list[pl.DataFrame], bad: list[Bad], texts: pl.Series, consumed: int) -> Block:
         def slowly(numbers: pl.Series) -> pl.DataFrame:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from eventide.connectors.formats.messages import MessageFormat, MessageParser
+from eventide.connectors.formats.encoded import MessageFormat, RawFormat
+from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.kafka.config import Servers, Setting, connection
 from eventide.connectors.kafka.encoding import Retractions
@@ -42,8 +43,9 @@ def read_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     """A stream of one or more topics of Kafka. A partition is a log, named `topic/number`; offsets are Kafka's.
 
     `format` is `"json"` (an object in each message, nested values by `path=` in the schema's fields), `"csv"` (one
-    record without a header line; `header` names its values, else the schema does in its order) or `"raw"` (text; the
-    schema has one column of text, without a schema it is `value`).
+    record without a header line; `header` names its values, else the schema does in its order), `"raw"` (text; the
+    schema has one column of text, without a schema it is `value`), or what `json_format`, `raw_format`, `avro_format`
+    and `json_schema_format` make.
 
     `start` says where partitions without a saved position begin: `"earliest"`, `"latest"`, `"committed"` (where
     `group` stands, else at the beginning; Eventide itself commits nothing there) or an instant (the first message at
@@ -63,7 +65,9 @@ def read_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     >>> stream.plan.inputs[0].source.name
     'readings'
     """
-    rules = as_schema({"value": str} if schema is None and format == "raw" else _given(schema))
+    rules = as_schema(
+        {"value": str} if schema is None and (format == "raw" or isinstance(format, RawFormat)) else _given(schema)
+    )
     reading = Reading(
         Start.of(start),
         bounded,

@@ -32,7 +32,10 @@ _CLIENT: Mapping[str, object] = {
     "enable.partition.eof": True,
 }
 _USUAL: Mapping[str, object] = {
+    # what is held ahead is limited by its size, not by 100,000 messages, behind which the client rests for a second
     "queued.max.messages.kbytes": 32_768,
+    "queued.min.messages": 1_000_000,
+    "fetch.queue.backoff.ms": 10,
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 100,
     "reconnect.backoff.max.ms": 2_000,
@@ -137,7 +140,7 @@ class KafkaTopics:
     @property
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong before anything is opened, each with its remedy."""
-        return problems_of(self.connection)
+        return [*problems_of(self.connection), *self.parser.problems]
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> KafkaLogs:
         return KafkaLogs(self, context, positions)
@@ -150,6 +153,7 @@ class KafkaLogs:
         self._source = source
         self._positions = positions
         kafka = library(SourceError)
+        self._parsers = {topic: source.parser.opened(f"{topic}-value") for topic in source.topics}
         own = {**_CLIENT, "group.id": source.reading.group or "eventide", "isolation.level": source.reading.isolation}
         self._poller = Poller(source.name, source.connection, context, source.reading.discover_every_us)
         own["error_cb"] = self._poller.presence.heard
@@ -235,7 +239,9 @@ class KafkaLogs:
                 f"{begin:,}: the topic was made anew. Begin anew with another state folder or group"
             )
         end = (int(position["end"] or 0) if "end" in position else high) if self._source.bounded else None
-        return PartitionReader(partition, begin, end, self._poller, self._source.parser, self._source.reading)
+        return PartitionReader(
+            partition, begin, end, self._poller, self._parsers[partition.topic], self._source.reading
+        )
 
     def close(self) -> None:
         self._poller.stop()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from eventide.connectors.formats.columns import schema_columns
-from eventide.connectors.formats.messages import MessageFormat, MessageParser, Messages
+from eventide.connectors.formats.encoded import MessageFormat
+from eventide.connectors.formats.messages import MessageParser, Messages
 from eventide.connectors.intake import Intake
 from eventide.connectors.nats.config import Server, closed, driver, is_installed, plain
 from eventide.connectors.one_log import OneLog
@@ -73,6 +74,11 @@ class NatsStream:
         return schema_columns(self.schema)
 
     @property
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong before anything is opened, each with its remedy."""
+        return self.parser.problems
+
+    @property
     def missing_extra(self) -> str | None:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "nats"
@@ -95,7 +101,7 @@ class NatsReader:
 
     def __init__(self, source: NatsStream, context: ReadContext, start: int) -> None:
         self.log = source.name
-        self._source = source
+        self._parser = source.parser.opened()
         self._next = start
         self._left: _Got | None = None
         self._intake: Intake[_Got] = Intake(context.wake)
@@ -116,7 +122,7 @@ class NatsReader:
         if len(got.messages.values) > rows_max:
             got, self._left = _cut(got, rows_max)
         self._next = got.next
-        return self._source.parser.batch(self.log, got.messages)
+        return self._parser.batch(self.log, got.messages)
 
     def position(self) -> Position:
         return {"offset": self._next}
@@ -285,8 +291,8 @@ def read_nats(  # noqa: PLR0913 - settings of a stream, each with a default
     The server is named by `servers`, addresses without users, or by `env`, the environment variable that holds them;
     `credentials` is the path of a `.creds` file. `start` is `"earliest"`, `"latest"`, a sequence or a datetime; a
     run with a state folder goes on at its position. `follow=False` ends with what is there when the run begins. A
-    message arrives when the server has stored it, or when the column `arrival` says. `format` is `"json"`, `"csv"` or
-    `"raw"`. What cannot be read goes to `dead_letters`.
+    message arrives when the server has stored it, or when the column `arrival` says. `format` is `"json"`, `"csv"`,
+    `"raw"` or what `avro_format` and its like make. What cannot be read goes to `dead_letters`.
 
     >>> read_nats("AIR", schema={"dose": float}, servers="nats://127.0.0.1:4222").plan.inputs[0].source.name
     'AIR'

@@ -29,6 +29,11 @@ _ROWS_FIRST = 256
 _ROWS_MOST = 20_000
 _FETCH_BYTES = 4 * 2**20
 _ORDER = "_order_{}"
+_LOOK_US = 1_000_000
+_COUNTED = (
+    "SELECT oid, relfilenode, pg_stat_get_tuples_inserted(oid), pg_stat_get_tuples_updated(oid), "
+    "pg_stat_get_tuples_deleted(oid) FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'r'"
+)
 _WAITS_S = (0.1, 0.5, 1, 2, 4, 8, 8, 8)
 
 
@@ -71,6 +76,30 @@ class PostgresRows:
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
         driver(SourceError)
         return OneLog(PostgresReader(self, context, positions.get(self.name, {})))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTable(PostgresRows):
+    """The rows of a table, of which the server tells when they change."""
+
+    looks_every_us: int = field(default=_LOOK_US, init=False)
+
+    def fingerprint(self) -> str:
+        """The table's file and how many rows were inserted, changed and deleted, as the server counts. Raises
+        `SourceError` when it cannot be asked.
+        """
+        psycopg = driver(SourceError)
+        try:
+            with self.server.connect(SourceError) as connection:
+                name = TableName.of(str(self.table)).identifier().as_string(connection)
+                found = connection.execute(_COUNTED, [name]).fetchone()
+        except Unreachable as fault:
+            raise fault.told from None
+        except psycopg.Error as fault:
+            raise SourceError(f"cannot look at {self.name} of PostgreSQL: {plain(fault)}") from None
+        if found is None:
+            raise SourceError(f"{self.name} of PostgreSQL is no table that counts its changes: use refresh=every(...)")
+        return ",".join(map(str, found))
 
 
 class PostgresReader:
@@ -289,5 +318,5 @@ def read_postgres(  # noqa: PLR0913 - settings of a table, each with a default
     'doses'
     """
     order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
-    source = PostgresRows(Server(dsn, env), as_schema(schema), order, table, query, arrival, name)
-    return Stream.from_source(source)
+    kind = PostgresRows if table is None else PostgresTable
+    return Stream.from_source(kind(Server(dsn, env), as_schema(schema), order, table, query, arrival, name))

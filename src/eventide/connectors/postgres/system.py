@@ -10,7 +10,7 @@ from typing import Any
 
 from eventide.connectors.postgres.config import Server
 from eventide.connectors.postgres.sink import Postgres
-from eventide.connectors.postgres.source import PostgresRows
+from eventide.connectors.postgres.source import PostgresRows, PostgresTable
 from eventide.connectors.schemas import schema_to
 from eventide.errors import PlanError
 from eventide.flow import Promise, Sink, Source
@@ -54,10 +54,10 @@ def source_to(source: Source) -> Tree:
     return tree | ({} if source.arrival is None else {"arrival": source.arrival})
 
 
-def source_from(tree: Mapping[str, Any], schema: Schema) -> PostgresRows:
+def source_from(tree: Mapping[str, Any], schema: Schema) -> PostgresTable:
     """A source of plain values."""
     order_by, rest = tuple(tree["order_by"]), (tree.get("arrival"), tree.get("name", ""))
-    return PostgresRows(_server(tree), schema, order_by, tree["table"], None, *rest)
+    return PostgresTable(_server(tree), schema, order_by, tree["table"], None, *rest)
 
 
 def sink_to(sink: Sink) -> Tree:

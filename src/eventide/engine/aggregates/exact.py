@@ -32,8 +32,9 @@ class ExactSum:
         """The columns whose plain sums make the state, as many as these rows need."""
         x = pl.col(self.value)
         size = x.abs()
+        values = rows.get_column(self.value)
         ordinary = ((size < _ORDINARY[1]) & (size >= _ORDINARY[0])) | (size == 0)
-        if rows.select(ordinary.all()).item():
+        if ((values >= _ORDINARY[0]) & (values < _ORDINARY[1])).all() or rows.select(ordinary.all()).item():
             return [scaled(x, _UNIT_EXPONENT).fill_null(0).cast(pl.Int128).alias(self.name)]
         finite = size.is_finite()
         least, most, strange = rows.select(

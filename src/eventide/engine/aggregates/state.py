@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
 from eventide.engine.aggregates.terms import AnyTerm, Pairing, Tally
+
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class AggregateState:
     def partial(self, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         """One row for each group of `rows`."""
         prepared = [column for term in self.terms for column in term.prepare(rows)]
-        ready = rows.with_columns(prepared) if prepared else rows
-        states = [state for term in self.terms for state in term.partial(ready.columns)]
-        grouped = ready.group_by(by).agg(states)
+        columns = [*rows.columns, *(column.meta.output_name() for column in prepared)]
+        states = [state for term in self.terms for state in term.partial(columns)]
+        grouped = rows.lazy().with_columns(prepared).group_by(by).agg(states).collect(optimizations=_AS_WRITTEN)
         for tally in self.tallies:
             counted = rows.select(*by, tally.item.alias("item")).drop_nulls("item")
             counted = counted.group_by(*by, "item").agg(pl.len().cast(pl.Int64).alias("n"))

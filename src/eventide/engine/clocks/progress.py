@@ -88,31 +88,31 @@ class KeyedProgress:
         log: CommonProgress,
         others: pl.Series | None,
     ) -> None:
-        self._own = own
-        self._own_before = own_before
-        self._log = log
-        self._others = others
+        self.own = own
+        self.own_before = own_before
+        self.log = log
+        self.others = others
 
     @property
     def least(self) -> int:
-        log = self._log.least
-        if self._others is None:
+        log = self.log.least
+        if self.others is None:
             return log
-        return min(log, int(self._others.min() or NO_WATERMARK))  # type: ignore[arg-type] # integers
+        return min(log, int(self.others.min() or NO_WATERMARK))  # type: ignore[arg-type] # integers
 
     @property
     def most(self) -> int:
-        reached = (self._log.least, self._own.get_column("w").max(), self._own_before.max())
+        reached = (self.log.least, self.own.get_column("w").max(), self.own_before.max())
         return max(int(one) for one in reached if one is not None)  # type: ignore[arg-type] # integers
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
         asked = pl.DataFrame([codes.alias(CODE), instants.alias("instant")]).with_row_index("row")
-        by_log = self._log.place(codes, instants)
-        before = self._own_before.gather(codes)
+        by_log = self.log.place(codes, instants)
+        before = self.own_before.gather(codes)
         own = (
             asked.sort("instant")
             .join_asof(
-                self._own.sort("w"),
+                self.own.sort("w"),
                 left_on="instant",
                 right_on="w",
                 by=CODE,
@@ -126,8 +126,8 @@ class KeyedProgress:
         )
         by_own = pl.when(pl.col("instant") <= pl.col("before")).then(REACHED_BEFORE).otherwise(pl.col("by_own"))
         place = pl.min_horizontal(by_own, pl.col("by_log"))
-        if self._others is not None:
-            allowed = self._others.gather(codes)
+        if self.others is not None:
+            allowed = self.others.gather(codes)
             frame = frame.with_columns(allowed.alias("allowed"))
             place = pl.when(pl.col("allowed") >= pl.col("instant")).then(place)
         return frame.select(place.cast(pl.Int64).alias("place")).to_series()
@@ -137,7 +137,7 @@ class KeyedProgress:
         own = (
             asked.sort("place")
             .join_asof(
-                self._own.sort("place"),
+                self.own.sort("place"),
                 on="place",
                 by=CODE,
                 strategy="backward",
@@ -148,12 +148,12 @@ class KeyedProgress:
         )
         frame = asked.with_columns(
             own.get_column("w"),
-            self._own_before.gather(codes).alias("before"),
-            self._log.before_rows(codes, places).alias("log"),
+            self.own_before.gather(codes).alias("before"),
+            self.log.before_rows(codes, places).alias("log"),
         )
         reached = pl.max_horizontal("w", "before", "log")
-        if self._others is not None:
-            frame = frame.with_columns(self._others.gather(codes).alias("others"))
+        if self.others is not None:
+            frame = frame.with_columns(self.others.gather(codes).alias("others"))
             reached = pl.min_horizontal(reached, pl.col("others"))
         return frame.select(reached.alias("w")).to_series()
 
@@ -166,19 +166,19 @@ class MappedProgress:
     is_common = False
 
     def __init__(self, progress: KeyedProgress, codes: pl.Series) -> None:
-        self._progress = progress
-        self._codes = codes
+        self.progress = progress
+        self.codes = codes
 
     @property
     def least(self) -> int:
-        return self._progress.least
+        return self.progress.least
 
     @property
     def most(self) -> int:
-        return self._progress.most
+        return self.progress.most
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
-        return self._progress.place(self._codes.gather(codes), instants)
+        return self.progress.place(self.codes.gather(codes), instants)
 
     def before_rows(self, codes: pl.Series, places: pl.Series) -> pl.Series:
-        return self._progress.before_rows(self._codes.gather(codes), places)
+        return self.progress.before_rows(self.codes.gather(codes), places)

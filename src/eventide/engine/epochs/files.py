@@ -1,7 +1,8 @@
 """A checkpoint as files: Parquet or Arrow for frames, and a manifest in JSON that names and measures all of them.
 
 Law: every bit of every file counts. The manifest carries the SHA-256 of each other file and, in its last field, of
-itself, so a checkpoint in which anything was changed, cut off or mixed in is refused.
+itself, so a checkpoint in which anything was changed, cut off or mixed in is refused. Files that several checkpoints
+refer to are marked as shared, and count for each of them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import polars as pl
 
 from eventide.engine.epochs.checkpoint import Checkpoint, Span
 from eventide.engine.epochs.fingerprint import Fingerprint
+from eventide.engine.epochs.patches import Patch, patched
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import CheckpointError
 
-FORMAT: Final = 1
-"""The format of state folders. Whoever raises it adds a reader for the old one and a kept folder to the tests."""
+FORMAT: Final = 2
+"""The format of state folders. Whoever raises it adds a reader for the old one and a kept folder to the tests. Format 1
+has no shared files; a checkpoint without any is still written so.
+"""
 
 MANIFEST: Final = "manifest.json"
 _SEED = 0x45564E54
@@ -31,12 +35,18 @@ _TAIL_BYTES = len(_TAIL % bytes(64))
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=False):
-    """One file: which frame it holds, its length in bytes and its SHA-256."""
+    """One file: which frame it holds, its length in bytes and its SHA-256.
+
+    A frame may be of several files, in their order: the whole of an earlier one, then `runs` and `rows` of patches.
+    `shared` files are not in the checkpoint's own folder.
+    """
 
     frame: str
     rows: int
     bytes: int
     sha256: str
+    kind: Literal["whole", "runs", "rows"] = "whole"
+    shared: bool = False
 
 
 class Ends(msgspec.Struct):
@@ -65,19 +75,26 @@ class Manifest(msgspec.Struct):
     files: dict[str, Part]
 
 
-def to_files(checkpoint: Checkpoint, version: str) -> dict[str, bytes]:
-    """The files of a checkpoint, the manifest last. `version` is that of the library that writes."""
-    frames = {f"state.{name}": frame for name, frame in checkpoint.state.frames.items()}
-    frames |= {f"rows.{name}": frame for name, frame in checkpoint.rows.items()}
+def state_frames(checkpoint: Checkpoint) -> dict[str, pl.DataFrame]:
+    """The frames of what a checkpoint remembers, by their names in files."""
+    return {f"state.{name}": frame for name, frame in checkpoint.state.frames.items()}
+
+
+def to_files(checkpoint: Checkpoint, version: str, shared: Mapping[str, Mapping[str, Part]] = {}) -> dict[str, bytes]:
+    """The files of a checkpoint's own folder, the manifest last. `version` is that of the library that writes;
+    `shared` are the files of the frames that are kept elsewhere, by frame.
+    """
+    frames = state_frames(checkpoint) | {f"rows.{name}": frame for name, frame in checkpoint.rows.items()}
     files: dict[str, bytes] = {}
     parts: dict[str, Part] = {}
     for number, (name, frame) in enumerate(frames.items()):
-        data, suffix = _encoded(frame)
-        file = f"{name if _PLAIN.fullmatch(name) else f'frame-{number}'}.{suffix}"
-        files[file] = data
-        parts[file] = Part(name, frame.height, len(data), hashlib.sha256(data).hexdigest())
+        if name in shared:
+            parts |= shared[name]
+            continue
+        file, data, part = encoded(frame, name, f"{name if _PLAIN.fullmatch(name) else f'frame-{number}'}")
+        files[file], parts[file] = data, part
     manifest = Manifest(
-        FORMAT,
+        FORMAT if any(part.shared for part in parts.values()) else 1,
         version,
         pl.__version__,
         checkpoint.hash,
@@ -122,7 +139,7 @@ def manifest_of(data: bytes) -> Manifest:
     """The manifest of its file. Raises `CheckpointError` when it is damaged or of a later version."""
     try:
         tree = msgspec.json.decode(unsealed(data))
-        if tree.get("format") != FORMAT:
+        if tree.get("format") not in (1, FORMAT):
             raise CheckpointError(
                 f"it was written by Eventide {tree.get('eventide')} in format {tree.get('format')!r}, this version "
                 f"reads {FORMAT}: use the version that wrote it, or a later one"
@@ -133,7 +150,7 @@ def manifest_of(data: bytes) -> Manifest:
 
 
 def frames_of(manifest: Manifest, read: Callable[[str], bytes]) -> dict[str, pl.DataFrame]:
-    """The frames that a manifest names, by their names. `read` gives a file of the checkpoint's folder."""
+    """The frames that a manifest names, by their names. `read` gives one of its files."""
     found: dict[str, bytes] = {}
     for file, part in manifest.files.items():
         try:
@@ -145,7 +162,18 @@ def frames_of(manifest: Manifest, read: Callable[[str], bytes]) -> dict[str, pl.
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise CheckpointError(f"{file} is not the one that was written: its checksum differs")
         found[file] = data
-    return {part.frame: _decoded(file, found.pop(file)) for file, part in manifest.files.items()}
+    frames: dict[str, pl.DataFrame] = {}
+    runs: dict[str, pl.DataFrame] = {}
+    for file, part in manifest.files.items():
+        frame = _decoded(file, found.pop(file))
+        match part.kind:
+            case "whole":
+                frames[part.frame] = frame
+            case "runs":
+                runs[part.frame] = frame
+            case "rows":
+                frames[part.frame] = patched(frames[part.frame], Patch(runs.pop(part.frame), frame))
+    return frames
 
 
 def from_files(manifest: Manifest, read: Callable[[str], bytes]) -> Checkpoint:
@@ -171,6 +199,12 @@ def from_files(manifest: Manifest, read: Callable[[str], bytes]) -> Checkpoint:
 
 def _part(frames: Mapping[str, pl.DataFrame], prefix: str) -> dict[str, pl.DataFrame]:
     return {name[len(prefix) :]: frame for name, frame in frames.items() if name.startswith(prefix)}
+
+
+def encoded(frame: pl.DataFrame, name: str, stem: str) -> tuple[str, bytes, Part]:
+    """A file's name, bytes and place in the manifest. `name` is the frame's, `stem` the file's without its ending."""
+    data, suffix = _encoded(frame)
+    return f"{stem}.{suffix}", data, Part(name, frame.height, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _encoded(frame: pl.DataFrame) -> tuple[bytes, str]:

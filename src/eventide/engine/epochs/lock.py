@@ -6,6 +6,7 @@ Law: a lock that nobody holds cannot remain; whoever holds it is named to those 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,11 +19,11 @@ def locked(folder: StateFolder) -> Iterator[None]:
     """Hold the folder, which is made if it is not there. Raises `CheckpointError` when another run holds it."""
     try:
         folder.disk.make_folder(folder.path)
-        hold = folder.disk.hold(folder.path / "lock", f"process {os.getpid()}")
+        hold = folder.disk.hold(folder.path / "lock", f"process {os.getpid()} on {socket.gethostname()}")
         holder = hold.__enter__()
     except OSError as fault:
         raise CheckpointError(
-            f"cannot use {folder.path} as a state folder: {fault.strerror}. Check the path and its permissions"
+            f"cannot use {folder.path} as a state folder: {fault.strerror or fault}. Check the path and its permissions"
         ) from None
     try:
         if holder is not None:

@@ -14,7 +14,7 @@ import msgspec
 
 from eventide.engine.epochs.files import sealed, unsealed
 from eventide.errors import CheckpointError
-from eventide.flow import Disk, publish
+from eventide.flow import Disk
 
 Places = dict[str, dict[str, int]]
 """Offsets by source and log: the log's next row."""
@@ -47,7 +47,7 @@ class Marks:
         """Write a mark that has just been decided."""
         try:
             self._disk.make_folder(self._folder)
-            publish(self._disk, self._folder / _name(mark.number), sealed(msgspec.json.encode(mark)))
+            self._disk.publish(self._folder / _name(mark.number), sealed(msgspec.json.encode(mark)))
         except OSError as fault:
             raise CheckpointError(
                 f"cannot write to {self._folder}: {fault.strerror or fault}. Mend that and start again: nothing is lost"
@@ -91,7 +91,7 @@ def _read(disk: Disk, folder: Path) -> list[Mark]:
     for name in names:
         try:
             marks.append(msgspec.json.decode(unsealed(disk.read(folder / name)), type=Mark))
-        except (CheckpointError, msgspec.DecodeError) as fault:
+        except (CheckpointError, msgspec.DecodeError, OSError) as fault:
             raise CheckpointError(
                 f"{folder / name}: {fault}. It says when a log was declared idle; without it a replay may judge "
                 "lateness differently. Restore it from a copy, or remove it to go on without"

@@ -78,6 +78,10 @@ class Monitor:
 
     def _columns(self, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> pl.DataFrame:
         """What the monitor needs of rows."""
+        if rows.height < _TOGETHER_ROWS:  # a few events need not wake the query engine
+            named = [rows.get_column(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
+            arrived = rows.get_column(ARRIVAL).cast(pl.Int64).alias("arrival")
+            return pl.DataFrame([*named, times.alias("t"), before.alias("before"), arrived])
         # by select: a constant column, such as one arrival for all, stays one value
         keys = [pl.col(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
         arrival = pl.col(ARRIVAL).cast(pl.Int64).alias("arrival")

@@ -9,7 +9,7 @@ import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState
 from eventide.engine.clocks import CommonProgress, Progress
-from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.keys import CODE, KeyCount
 from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, Judged, no_late
@@ -21,7 +21,7 @@ from eventide.instants import END_OF_TIME
 class DisjointWindows:
     """Each row lies in one window, whose first result is final."""
 
-    def __init__(self, grid: Grid, keys: KeyTable, state: AggregateState, empty: EmptyWindows | None) -> None:
+    def __init__(self, grid: Grid, keys: KeyCount, state: AggregateState, empty: EmptyWindows | None) -> None:
         self._slicer = Slicer(grid, keys, state)
         self._empty = empty
         self._runs = Runs(state, [SLICE, CODE])
@@ -30,14 +30,21 @@ class DisjointWindows:
         """Put rows (with `_code`, `_t`, `_before`, `_place` and the inputs) into windows; close what is due."""
         if not rows.height:
             return Judged(self.on_progress(progress))
-        grid = self._slicer.grid
-        behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
-        passed = behind if behind.any() else None
+        passed = self._passed(rows)
         late = no_late() if passed is None else self._slicer.late(rows.filter(passed))
         if self._empty is not None:
             self._empty.notice(rows if passed is None else rows.filter(~passed))
         fresh = self._slicer.partial(rows, passed) if late.height < rows.height else None
         return Judged(self._close(fresh, progress), late, on_time=rows.height - late.height)
+
+    def _passed(self, rows: pl.DataFrame) -> pl.Series | None:
+        """Which rows come behind the end of their window; None where none does."""
+        grid = self._slicer.grid
+        earliest, furthest = int(rows.get_column(TIME).min()), int(rows.get_column(BEFORE).max())  # type: ignore[arg-type] # integers
+        if furthest < END_OF_TIME and grid.slice_at(earliest) >= grid.first_open_at(furthest):
+            return None
+        behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
+        return behind if behind.any() else None
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The windows that came due without new rows."""

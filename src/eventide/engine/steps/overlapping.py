@@ -12,7 +12,7 @@ import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState, stack
 from eventide.engine.clocks import CommonProgress, Progress
-from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.keys import CODE, KeyCount
 from eventide.engine.steps.doubling import covers, merged_by_doubling
 from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
@@ -27,7 +27,7 @@ FROM: Final = "_from"
 class OverlappingWindows:
     """Each row lies in several windows (or, between windows that leave gaps, in none)."""
 
-    def __init__(self, grid: Grid, keys: KeyTable, state: AggregateState, empty: EmptyWindows | None) -> None:
+    def __init__(self, grid: Grid, keys: KeyCount, state: AggregateState, empty: EmptyWindows | None) -> None:
         self._slicer = Slicer(grid, keys, state)
         self._grid = grid
         self._state = state

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from eventide.engine.aggregates import Aggregates
-from eventide.engine.keys import CODE, KeyTable, ordinals
+from eventide.engine.keys import CODE, KeyTable
 from eventide.flow import INSTANT
 from eventide.instants import EARLIEST
 
@@ -43,7 +43,7 @@ class ResultRows:
         extras.
         """
         ordered = self._in_order(due)
-        keys = ordered.select(_KEY) if _KEY in ordered.columns else self.keys.decode(ordered.get_column(CODE))
+        keys = self.keys.decode(ordered.get_column(CODE))
         values = self.aggregates.results(ordered)
         before = [name for name in self.extras if name in ("log", "window_number")]
         behind = [name for name in self.extras if name in ("early", "op", "completeness")]
@@ -62,11 +62,9 @@ class ResultRows:
             return due
         codes = due.get_column(CODE)
         if not self.extras and codes.len() < self.keys.size and self._ranks.len() < self.keys.size:
-            keys = self.keys.decode(codes)
-            numbers = ordinals(keys)
+            numbers = self.keys.ordinals(codes)
             if numbers is not None:
-                named = due.with_columns(keys.to_series().alias(_KEY))
-                return named[_places(due, numbers)]
+                return due[_places(due, numbers)]
         ranked = due.with_columns(self._rank(codes).alias("_rank"))
         if not self.extras:
             return _sorted(ranked, _ORDER)
@@ -89,7 +87,6 @@ class ResultRows:
         return ranks.gather(codes)
 
 
-_KEY = "_key"
 _ORDER = ("place", "phase", "window_end", "_rank")
 
 

@@ -6,6 +6,7 @@ the others.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import polars as pl
@@ -100,4 +101,4 @@ class Runs:
             return 0
         if slice_number > high:
             return frame.height
-        return int(frame.get_column(self.by[0]).search_sorted(slice_number, side="left"))
+        return bisect_left(frame.get_column(self.by[0]), slice_number)

@@ -1,9 +1,10 @@
 """Sessions: windows that last while the events of a key follow each other within the gap.
 
 Law: on one log this is the behaviour of an engine that takes one event at a time. An event ahead of its watermark can
-only touch sessions that are still open, so such events are merged all at once, by sorting; each event at or behind
-its watermark starts a new round, in which it is judged against the sessions as they are at its place. All keys go
-through a round together.
+only touch sessions that are still open, so such events are merged all at once, by sorting. An event at or behind its
+watermark that touches none of what they become is late, whatever its place. Where one may touch a session, each such
+event of its key starts a new round, in which it is judged against the sessions as they are at its place; all keys of
+that kind go through a round together.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE
 from eventide.engine.steps.judged import BEFORE, PLACE, Judged
 from eventide.engine.steps.results import CLOSING, FIRST, RETRACTION, REVISION
-from eventide.instants import END_OF_TIME
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.semantics.lateness import Early
 
 _ROUND = "_round"
 _SESSION = "_session"
+_JUDGED = (CODE, PLACE, BEFORE, "_behind", _ROUND)
+"""Columns of rows that no state is made of."""
+
 _PACKED_MOST = 2**62
 _SHAPE = {
     CODE: pl.Int64(),
@@ -46,14 +50,14 @@ class SessionWindows:
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Judge rows against the sessions of their log, add them, and give out what is due."""
-        behind = (pl.col("_t") <= pl.col(BEFORE)) | pl.lit(self._early is not None)
-        ordered = rows.with_columns(behind.alias("_behind"))
-        ordered = ordered.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(_ROUND))
+        behind = (pl.col(TIME) <= pl.col(BEFORE)) | pl.lit(self._early is not None)
+        marked = rows.with_columns(behind.alias("_behind"))
         work = _Work(self.sessions.get(log, self._none()), self._gap_us, self._allowed_us, self._state, self._early)
-        rest, number = ordered, 0
+        rest, number = marked if self._early is not None else work.at_once(marked), 0
+        if rest.height:
+            rest = rest.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(_ROUND))
         while rest.height:
-            if number:
-                work.attend_to(rest.get_column(CODE))
+            work.attend_to(rest.get_column(CODE))
             now = rest.get_column(_ROUND) == number
             part, rest, number = rest.filter(now), rest.filter(~now), number + 1
             if part.height:
@@ -124,9 +128,32 @@ class _Work:
         if codes is None:
             self.sessions, self._aside = stack([self.sessions, *self._aside]), []
             return
-        wanted = pl.DataFrame([codes.unique()])
-        self._aside.append(self.sessions.join(wanted, on=CODE, how="anti"))
-        self.sessions = self.sessions.join(wanted, on=CODE, how="semi")
+        is_wanted = self.sessions.get_column(CODE).is_in(codes.unique().implode())
+        self._aside.append(self.sessions.filter(~is_wanted))
+        self.sessions = self.sessions.filter(is_wanted)
+
+    def at_once(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Take the rows of all keys but those of which a row behind its watermark may touch a session, in one go. Gives
+        back the rows of the others.
+        """
+        is_behind = rows.get_column("_behind")
+        if is_behind.all():
+            return rows
+        behind, ahead = rows.filter(is_behind), rows.filter(~is_behind)
+        held, kept = self._within_reach(rows)
+        spans = self._spans(ahead, held)
+        if not behind.height:
+            self._grow(ahead, held, kept, spans)
+            return behind
+        until, horizon = behind.get_column(TIME) + self._gap_us, behind.get_column(BEFORE) - self._allowed_us
+        touches = (until > horizon) | (spans.end_at(behind.get_column(CODE), until) > horizon).fill_null(False)
+        disputed = behind.get_column(CODE).filter(touches).unique()
+        late = behind.filter(~behind.get_column(CODE).is_in(disputed.implode()))
+        if late.height:
+            start = pl.col(TIME)
+            self.late.append(late.select(PLACE, window_start=start, window_end=start + self._gap_us))
+        self._grow(ahead, held, kept, spans, disputed)
+        return rows.filter(rows.get_column(CODE).is_in(disputed.implode())) if disputed.len() else rows.clear()
 
     def round(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
@@ -136,20 +163,37 @@ class _Work:
             self._judge(judged, progress)
         ahead = rows.filter(~pl.col("_behind")) if judged.height else rows
         if ahead.height:
-            self._grow(ahead, rows.group_by(CODE).agg(pl.col(BEFORE).min().alias("_since")))
+            held, kept = self._within_reach(rows)
+            self._grow(ahead, held, kept, self._spans(ahead, held))
 
-    def _grow(self, ahead: pl.DataFrame, since: pl.DataFrame) -> None:
-        """Merge rows ahead of their watermark with each other and with the open sessions of their keys."""
-        marked = self.sessions.join(since, on=CODE, how="left", maintain_order="left")
-        is_open = (marked.get_column("end") > marked.get_column("_since")).fill_null(False)
-        held, kept = self.sessions.filter(is_open), self.sessions.filter(~is_open)
-        spans = chained(
+    def _within_reach(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The sessions that are not final in front of all these rows, and the others. Rows ahead of their watermark
+        touch none that is closed, so more sessions than are open do no harm.
+        """
+        since = int(rows.get_column(BEFORE).min())  # type: ignore[arg-type] # integers
+        is_near = self.sessions.get_column("end") > max(since - self._allowed_us, NO_WATERMARK)
+        return self.sessions.filter(is_near), self.sessions.filter(~is_near)
+
+    def _spans(self, ahead: pl.DataFrame, held: pl.DataFrame) -> Chain:
+        """The spans of rows, joined with each other and with sessions."""
+        return chained(
             pl.concat([ahead.get_column(CODE), held.get_column(CODE)]),
             pl.concat([ahead.get_column(TIME), held.get_column("start")]),
             pl.concat([ahead.get_column(TIME) + self._gap_us, held.get_column("end")]),
         )
+
+    def _grow(
+        self, ahead: pl.DataFrame, held: pl.DataFrame, kept: pl.DataFrame, spans: Chain, but: pl.Series | None = None
+    ) -> None:
+        """Merge rows ahead of their watermark with each other and with the open sessions of their keys, `but` rows of
+        some keys.
+        """
         is_row = spans.places < ahead.height
-        rows, numbers = ahead[spans.places.filter(is_row)], spans.numbers.filter(is_row)
+        is_taken = is_row
+        if but is not None and but.len():
+            is_taken = is_row & (~spans.bounds.get_column(CODE).is_in(but.implode())).gather(spans.numbers)
+        rows = ahead.drop(_JUDGED, strict=False)[spans.places.filter(is_taken)]
+        numbers = spans.numbers.filter(is_taken)
         # the numbers rise along the rows, which makes grouping cheaper when it is known
         states = self._state.partial(rows.with_columns(numbers.set_sorted()), [_SESSION])
         if not states.get_column(_SESSION).is_sorted():
@@ -167,12 +211,11 @@ class _Work:
 
     def _with_held(self, states: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
         """States by session number, merged with the open sessions that they reach, and their next revisions."""
-        after = met.group_by(_SESSION).agg(pl.col("next").max())
+        is_touched = states.get_column(_SESSION).is_in(met.get_column(_SESSION).implode())
         held = met.select(_SESSION, *(name for name in met.columns if ":" in name))
-        touched = states.join(after, on=_SESSION, how="semi")
-        others = states.join(after, on=_SESSION, how="anti")
-        merged = stack([others, self._state.merge(stack([touched, held]), [_SESSION])])
-        return merged.join(after, on=_SESSION, how="left").with_columns(pl.col("next").fill_null(0))
+        merged = self._state.merge(stack([states.filter(is_touched), held]), [_SESSION])
+        after = met.group_by(_SESSION).agg(pl.col("next").max())
+        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.join(after, on=_SESSION)])
 
     def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Judge one row a key against the sessions as they are at its place."""
@@ -323,12 +366,24 @@ def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
 @dataclass(frozen=True, slots=True)
 class Chain:
     """Spans of time joined into sessions: in order of (key, start), the `places` of the spans and the `numbers` of
-    their sessions; and the `bounds` of each session, by number.
+    their sessions; and the `bounds` of each session, by number. `starts` are key and start of each session as one
+    integer: code * `reach` + start - `base`.
     """
 
     places: pl.Series
     numbers: pl.Series
     bounds: pl.DataFrame
+    starts: pl.Series
+    base: int
+    reach: int
+
+    def end_at(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
+        """The end of the last session of each code that begins at or before an instant; null where there is none."""
+        within = (instants - self.base).clip(-1, self.reach - 1)
+        asked = codes.cast(self.starts.dtype) * self.reach + within
+        last = self.starts.search_sorted(asked, side="right").cast(pl.Int64) - 1
+        found = self.bounds[last.clip(lower_bound=0)]
+        return found.get_column("end").set((last < 0) | (found.get_column(CODE) != codes), None)
 
 
 def chained(codes: pl.Series, starts: pl.Series, ends: pl.Series) -> Chain:
@@ -349,14 +404,15 @@ def chained(codes: pl.Series, starts: pl.Series, ends: pl.Series) -> Chain:
     begins, running = frame.get_column("from"), frame.get_column("to").cum_max()
     apart = (begins > running.shift(1)).fill_null(True)
     last = apart.shift(-1, fill_value=True)
-    session_codes = begins.filter(apart) // reach
+    firsts = begins.filter(apart)
+    session_codes = firsts // reach
     offset = session_codes * reach - base
     bounds = pl.DataFrame(
         [
             session_codes.cast(pl.Int64).alias(CODE),
-            (begins.filter(apart) - offset).cast(pl.Int64).alias("start"),
+            (firsts - offset).cast(pl.Int64).alias("start"),
             (running.filter(last) - offset).cast(pl.Int64).alias("end"),
         ]
     )
     numbers = apart.cast(pl.UInt32).cum_sum() - 1
-    return Chain(frame.get_column("place"), numbers.alias(_SESSION), bounds)
+    return Chain(frame.get_column("place"), numbers.alias(_SESSION), bounds, firsts, base, reach)

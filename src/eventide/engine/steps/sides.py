@@ -1,12 +1,13 @@
 """Side inputs: tables read whole, looked up row by row, read again by the wall clock or when their files change.
 
-Law: every row is looked up in exactly one version, which is named; a version that cannot be read leaves the one before
-in force, and so does a restore. What a side's schema refuses goes to dead letters like any other row.
+Law: every row is looked up in exactly one version, which is named; a version that cannot be read, or not soon, leaves
+the one before in force, and so does a restore. What a side's schema refuses goes to dead letters like any other row.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,15 @@ import polars as pl
 from eventide.engine.outputs import Outputs, put
 from eventide.engine.steps.shape import added_columns, shape
 from eventide.errors import SourceError
-from eventide.flow import INSTANT, LOG, OFFSET, Fingerprinted, ReadContext, SystemClock, WallClock
+from eventide.flow import INSTANT, LOG, OFFSET, Distant, Fingerprinted, ReadContext, SystemClock, WallClock
 from eventide.plan import Enrich
 from eventide.semantics.lateness import EveryChange, EveryInterval
 
 HIT = "_hit"
 _ROWS = 524_288
+_WAIT_S = 0.05
+_WAITS_MOST = 100
+_AWAY_US = 60_000_000
 
 
 class Version(msgspec.Struct):
@@ -55,6 +59,8 @@ class SideTable:
     table: pl.DataFrame | None = None
     versions: list[Version] = field(default_factory=list)
     fingerprint: str = ""
+    quiet_until_us: int = 0
+    """Until then no server is asked."""
     refused: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
 
     @property
@@ -81,26 +87,39 @@ class SideTable:
     def _refresh(self) -> None:
         """Read the side if it is not read yet, or if it is time to."""
         now_us = self.clock.now_us()
-        match self.step.refresh:
-            case EveryInterval(period_us):
-                due = self.table is None or now_us - self.versions[-1].read_us >= period_us
-            case EveryChange():
-                due = self.table is None or self._fingerprint() != self.fingerprint
-            case None:
-                due = self.table is None
-        if not due:
-            return
-        seen = self._fingerprint()
         try:
+            if not self._is_due(now_us):
+                return
+            seen = self._fingerprint() if isinstance(self.step.refresh, EveryChange) else ""
             table = self._read()
         except SourceError:
             if self.table is None:
                 raise
+            self._leave_alone(now_us, _AWAY_US)
             return
         self.table, self.fingerprint = table, seen
+        self._leave_alone(now_us)
         digest = hashlib.sha256(table.write_ndjson().encode()).hexdigest()[:12]
         if not self.versions or self.versions[-1].version != digest or isinstance(self.step.refresh, EveryInterval):
             self.versions.append(Version(self.name, digest, now_us, table.height))
+
+    def _is_due(self, now_us: int) -> bool:
+        """True when the side shall be read. A server is left alone for a while after each look and each failure."""
+        if self.table is None:
+            return True
+        if self.step.refresh is None or now_us < self.quiet_until_us:
+            return False
+        if isinstance(self.step.refresh, EveryInterval):
+            return now_us - self.versions[-1].read_us >= self.step.refresh.period_us
+        self._leave_alone(now_us)
+        return self._fingerprint() != self.fingerprint
+
+    def _leave_alone(self, now_us: int, at_least_us: int = 0) -> None:
+        """Ask no server again before some time has passed; files may be looked at all the time."""
+        for one in self.step.side.inputs:
+            if isinstance(one.source, Distant):
+                pause_us = max(one.source.looks_every_us, at_least_us)
+                self.quiet_until_us = max(self.quiet_until_us, now_us + pause_us)
 
     def _fingerprint(self) -> str:
         sources = [one.source for one in self.step.side.inputs]
@@ -111,13 +130,17 @@ class SideTable:
         plan, keys = self.step.side, {right: left for left, right in self.step.on}
         parts = []
         for one in plan.inputs:
-            logs = one.source.open(ReadContext(self.clock), {})
+            context = ReadContext(self.clock)
+            logs = one.source.open(context, {})
             try:
                 for reader in logs.discover():
+                    waits = 0
                     while not reader.finished:
                         batch = reader.read(_ROWS)
                         if batch is None:
+                            waits = self._wait(context.wake, waits)
                             continue
+                        waits = 0
                         if batch.refused.height:
                             self.refused.append((batch.log, batch.refused))
                         parts.append(shape(shape(batch.rows, one.steps), plan.before))
@@ -128,6 +151,14 @@ class SideTable:
         whole = pl.concat(parts, how="diagonal_relaxed")
         shown = whole.select(name for name in whole.columns if not name.startswith("_")).rename(keys)
         return shown.drop_nulls(list(keys.values())).unique(list(keys.values()), keep="last", maintain_order=True)
+
+    def _wait(self, wake: threading.Event, waits: int) -> int:
+        """Wait a little for a server; not for long where a version is in force."""
+        if self.table is not None and waits >= _WAITS_MOST:
+            raise SourceError(f"the side input {self.name} does not answer")
+        wake.wait(_WAIT_S)
+        wake.clear()
+        return waits + 1
 
 
 class SideTables:

@@ -1,19 +1,19 @@
-"""The window step of a plan: the right kind of windows, spread over any number of workers.
+"""The window step of a plan: the right kind of windows, spread over any number of states, here and in workers.
 
 Law: keys are independent of each other, so how they are spread does not show in the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, lower, stack
 from eventide.engine.clocks import Progress
-from eventide.engine.keys import CODE, KeyTable
+from eventide.engine.keys import CODE, KeyCount, KeyTable
 from eventide.engine.monitor import Shortfall
 from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
@@ -27,6 +27,9 @@ from eventide.engine.steps.revised import RevisedWindows
 from eventide.engine.steps.sessions import SessionWindows
 from eventide.plan import Filter, Plan, WindowedAggregate
 from eventide.semantics.windows import Count, Session
+
+if TYPE_CHECKING:
+    from eventide.engine.workers import Crew, DistantWindows
 
 Frames = dict[str, pl.DataFrame]
 
@@ -55,10 +58,22 @@ class Kind:
 class WindowStep:
     """Windows over all keys, and the rows made of what is due."""
 
-    def __init__(self, kind: Kind, workers: int, results: ResultRows, input_types: Mapping[str, pl.DataType]) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        states: int,
+        results: ResultRows,
+        input_types: Mapping[str, pl.DataType],
+        distant: Sequence[DistantWindows] = (),
+    ) -> None:
+        """Keys are spread over so many `states` in this process and over those that are `distant`."""
         self.shortfall = Shortfall() if "completeness" in results.extras else None
-        self._parts = [kind.make() for _ in range(workers)]
+        self._kind = kind
+        self._parts = [kind.make() for _ in range(states)]
+        self._distant = list(distant)
         self._top = kind.top
+        for one in distant:
+            one.share(kind.top)
         self._results = results
         self._input_types = input_types
         self.reach_us = kind.reach_us
@@ -72,13 +87,13 @@ class WindowStep:
         """Judge and add the rows of a batch; results are rows ready to go out."""
         if self._top is not None:
             self._top.see(rows)
-        if len(self._parts) == 1:
+        if self._spread == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
             return Judged(self._made(judged.results, progress), judged.late, judged.on_time, judged.corrected)
-        all_judged = [
-            part.on_batch(log, rows.filter(pl.col(CODE) % len(self._parts) == number), progress)
-            for number, part in enumerate(self._parts)
-        ]
+        here = len(self._parts)
+        waiting = [one.ask_batch(log, self._share(rows, here + n), progress) for n, one in enumerate(self._distant)]
+        all_judged = [part.on_batch(log, self._share(rows, n), progress) for n, part in enumerate(self._parts)]
+        all_judged += [answer() for answer in waiting]
         return Judged(
             self._made([due for judged in all_judged for due in judged.results], progress),
             pl.concat([judged.late for judged in all_judged]).sort(PLACE),
@@ -88,7 +103,22 @@ class WindowStep:
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """Rows of what came due without new events."""
-        return self._made([due for part in self._parts for due in part.on_progress(progress)], progress, behind=True)
+        waiting = [one.ask_progress(progress) for one in self._distant]
+        due = [frame for part in self._parts for frame in part.on_progress(progress)]
+        due += [frame for answer in waiting for frame in answer().results]
+        return self._made(due, progress, behind=True)
+
+    @property
+    def _all(self) -> list[Windows | DistantWindows]:
+        return [*self._parts, *self._distant]
+
+    @property
+    def _spread(self) -> int:
+        return len(self._parts) + len(self._distant)
+
+    def _share(self, frame: pl.DataFrame, number: int) -> pl.DataFrame:
+        """The rows of the keys that belong to one state."""
+        return frame if self._spread == 1 else frame.filter(pl.col(CODE) % self._spread == number)
 
     def _made(self, due: list[pl.DataFrame], progress: Progress, behind: bool = False) -> list[pl.DataFrame]:
         """The rows of windows that are due, in the batch being read or `behind` all of its rows."""
@@ -113,30 +143,53 @@ class WindowStep:
         return dict(self._results.make(due).schema)
 
     def snapshot(self) -> Frames:
-        """The state of all workers together."""
+        """All states together."""
         named: dict[str, list[pl.DataFrame]] = {}
-        for part in self._parts:
+        for part in self._all:
             for name, frame in part.snapshot().items():
                 named.setdefault(name, []).append(frame)
         return {name: stack(frames) for name, frames in named.items()}
 
     def restore(self, frames: Frames) -> None:
         """Take a snapshot, made with any number of workers."""
-        for number, part in enumerate(self._parts):
-            mine = pl.col(CODE) % len(self._parts) == number
-            part.restore({name: frame.filter(mine) for name, frame in frames.items()})
+        for number, part in enumerate(self._all):
+            part.restore({name: self._share(frame, number) for name, frame in frames.items()})
+        if self._top is not None and frames.get("empty", _NOTHING).height:
+            self._top.window = frames["empty"].get_column("top")[0]
+
+    def come_home(self) -> None:
+        """Bring the states of other processes here, before those end."""
+        if self._distant:
+            frames = self.snapshot()
+            self._parts, self._distant = [self._kind.make()], []
+            self.restore(frames)
 
 
-def window_step(plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, workers: int) -> WindowStep:
-    """The window step of a plan whose rows have the columns of `schema`."""
+_NOTHING = pl.DataFrame()
+
+
+def window_step(
+    plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, workers: int, crew: Crew | None = None
+) -> WindowStep:
+    """The window step of a plan whose rows have the columns of `schema`, its keys spread over so many `workers` in this
+    process, or over this one and the others of a crew.
+    """
     query = plan.aggregate
     assert query is not None
     aggregates, input_types = lower(query.aggregates, schema)
     results = ResultRows(keys, aggregates, _extras(plan, query))
-    return WindowStep(_kind(query, keys, aggregates.state), workers, results, input_types)
+    kind = kind_of(query, keys, aggregates.state)
+    if crew is None or crew.size == 1:
+        return WindowStep(kind, workers, results, input_types)
+    from eventide.engine.workers import DistantWindows
+    from eventide.plan.codec import aggregate_to
+
+    words, types = aggregate_to(query), pl.DataFrame(schema=dict(schema))
+    return WindowStep(kind, 1, results, input_types, [DistantWindows(one, words, types, keys) for one in crew.start()])
 
 
-def _kind(query: WindowedAggregate, keys: KeyTable, state: AggregateState) -> Kind:
+def kind_of(query: WindowedAggregate, keys: KeyCount, state: AggregateState) -> Kind:
+    """How to make the windows of a query."""
     window, allowed_us, early = query.window, query.lateness.allowed_us, query.early
     match window:
         case Session(gap_us):

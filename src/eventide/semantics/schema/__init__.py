@@ -3,6 +3,8 @@
 Law: a schema is a value; the readers of every format apply the same one in the same way.
 """
 
+from eventide.semantics.schema.changes import Change, diff, judged
+from eventide.semantics.schema.declared import Declaration, Declared, declared_by_plan
 from eventide.semantics.schema.fields import (
     UNKNOWN_FIELDS,
     DataType,
@@ -19,7 +21,10 @@ from eventide.semantics.schema.fields import (
 
 __all__ = [
     "UNKNOWN_FIELDS",
+    "Change",
     "DataType",
+    "Declaration",
+    "Declared",
     "Field",
     "FieldLike",
     "Schema",
@@ -27,6 +32,9 @@ __all__ = [
     "Unit",
     "Unknown",
     "as_schema",
+    "declared_by_plan",
+    "diff",
     "field",
+    "judged",
     "schema",
 ]

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventide.testing.services.maven import jars
+from eventide.servers.maven import jars
 from eventide.testing.services.service import Process, free_port, program
 
 _VERSION = "4.3.0"

@@ -1,0 +1,146 @@
+"""Delta Lake as a sink: rows and the epoch's number in one commit.
+
+Law: the table's own record of application transactions says for each run and output which epoch is in it. Two writers
+of one run cannot both commit: Delta refuses the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
+from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
+from eventide.errors import SinkError
+from eventide.flow import EpochWriter, Opening, Writer
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A Delta table in a folder or a store."""
+
+    path: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+    @property
+    def name(self) -> str:
+        return f"delta table {self.path}"
+
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return None if is_installed() else "delta"
+
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
+        return LakeWriter(DeltaRows(self, Shape(columns, tuple(identity))))
+
+    def open_epochs(self, opening: Opening) -> EpochWriter:
+        return LakeEpochs(DeltaRows(self, Shape.of(opening)))
+
+
+class DeltaRows:
+    """The rows of an output in a Delta table, which is made when the first rows come."""
+
+    def __init__(self, sink: Delta, shape: Shape) -> None:
+        self._delta = library(SinkError)
+        self._sink = sink
+        self._shape = shape
+        self._options = storage_options(sink.path)
+        self._application = f"eventide/{shape.run}/{shape.output}"
+
+    def epoch(self) -> int:
+        found = -1
+
+        def look() -> None:
+            nonlocal found
+            table = self._table()
+            version = None if table is None else table.transaction_version(self._application)
+            found = -1 if version is None else version
+
+        self._told(look)
+        return found
+
+    def put(self, rows: pl.DataFrame, epoch: int | None) -> None:
+        made = self._shape.rows(rows, epoch)
+        self._told(lambda: self._upsert(made, epoch) if self._shape.identity else self._append(made, epoch))
+
+    def take_back(self, epoch: int) -> None:
+        table = self._table()
+        if table is None:
+            return
+        commit = self._commit(epoch)
+        if self._shape.identity:
+            self._told(lambda: self._write(self._shape.empty(marked=False), commit))
+        else:
+            # the name of a run is made of letters and digits only
+            later = f"_run = '{self._shape.run}' AND _epoch > {int(epoch)}"
+            self._told(lambda: table.delete(later, commit_properties=commit))
+
+    def _table(self) -> DeltaTable | None:
+        made = self._delta.DeltaTable
+        if not made.is_deltatable(self._sink.path, storage_options=self._options):
+            return None
+        return made(self._sink.path, storage_options=self._options)  # type: ignore[no-any-return]  # found by its name
+
+    def _commit(self, epoch: int | None) -> CommitProperties | None:
+        if epoch is None:
+            return None
+        done = self._delta.Transaction(self._application, epoch)
+        return self._delta.CommitProperties(app_transactions=[done])  # type: ignore[no-any-return]  # found by its name
+
+    def _append(self, rows: pl.DataFrame, epoch: int | None) -> None:
+        self._write(rows, self._commit(epoch))
+
+    def _write(self, rows: pl.DataFrame, commit: CommitProperties | None) -> None:
+        self._delta.write_deltalake(
+            self._sink.path, rows, mode="append", storage_options=self._options, commit_properties=commit
+        )
+
+    def _upsert(self, rows: pl.DataFrame, epoch: int | None) -> None:
+        table = self._table()
+        if table is None:
+            self._write(rows.clear(), None)
+            table = self._table()
+            assert table is not None
+        names = [_quoted(name) for name in self._shape.identity]
+        same = " AND ".join(f"(t.{name} IS NOT DISTINCT FROM s.{name})" for name in names)
+        merge = table.merge(
+            rows, same, source_alias="s", target_alias="t", streamed_exec=False, commit_properties=self._commit(epoch)
+        )
+        if "op" in rows.columns:
+            kept = f"s.op <> '{RETRACT}'"
+            merge = merge.when_matched_delete(f"s.op = '{RETRACT}'")
+            merge.when_matched_update_all(kept).when_not_matched_insert_all(kept).execute()
+        else:
+            merge.when_matched_update_all().when_not_matched_insert_all().execute()
+
+    def _told(self, work: Callable[[], object]) -> None:
+        told(self._sink.name, work, (self._delta.exceptions.DeltaError, OSError, ValueError))
+
+
+def _quoted(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def write_delta(path: str | PathLike[str]) -> Delta:
+    """A sink that keeps the last row of each window in a Delta table, in a folder or at an address such as
+    `s3://bucket/doses` (keys from the usual AWS environment).
+
+    Results are merged by keys and window, retracted rows deleted; outputs without identity (`late`, `dead_letters`)
+    are appended, with a state folder with the columns `_run` and `_epoch`. A table that is not there is made.
+    `docs/connectors/delta.md` has the types.
+
+    >>> write_delta("lake/doses").name
+    'delta table lake/doses'
+    """
+    return Delta(fspath(path))

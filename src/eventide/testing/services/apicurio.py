@@ -1,0 +1,53 @@
+"""Apicurio, a schema registry that speaks Confluent's protocol, from Maven. It needs Java 17.
+
+Law: it keeps schemas in memory: started again it knows none of those before.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from eventide.servers.maven import unpacked
+from eventide.testing.services.service import Process, free_port, program
+
+_VERSION = "2.6.13.Final"
+_ARTIFACT = f"io.apicurio:apicurio-registry-app:{_VERSION}:tar.gz:all"
+_JAVA = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1")
+
+
+@dataclass
+class Apicurio:
+    """A registry without any rule of compatibility."""
+
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-apicurio-")))
+    port: int = field(default_factory=free_port)
+    name: str = "apicurio"
+    _process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
+
+    def start(self) -> None:
+        if self._process is None:
+            jar = unpacked(f"apicurio-{_VERSION}", _ARTIFACT) / f"apicurio-registry-app-{_VERSION}-runner.jar"
+            java = program("java", "openjdk-17-jre-headless")
+            command = [java, *_JAVA, f"-Dquarkus.http.port={self.port}", "-jar", str(jar)]
+            self._process = Process(self.name, self.folder, command)
+        self._process.start(self._answers)
+
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.stop(how=how)
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.address}/subjects", timeout=2) as answer:  # noqa: S310 - our own address
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False

@@ -1,0 +1,111 @@
+"""The servers that jobs of the sweep read from and write to, started when a job needs them.
+
+Law: each stage has its own schema and topics, made anew for every point.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import psycopg
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from psycopg import sql
+from tests.crash.program import lines
+
+from eventide.testing.services import running
+from eventide.testing.services.kafka import Kafka
+from eventide.testing.services.postgres import Postgres
+
+Names = dict[str, str]
+
+
+@dataclass
+class Systems:
+    """Servers on loopback, until `close`."""
+
+    held: ExitStack = field(default_factory=ExitStack)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        return self.held.enter_context(running(Postgres()))
+
+    @cached_property
+    def kafka(self) -> Kafka:
+        return self.held.enter_context(running(Kafka()))
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.kafka.address, "log_level": 0})
+
+    @cached_property
+    def input(self) -> str:
+        """A topic with the readings."""
+        topic = self._topic("input")
+        producer = Producer({"bootstrap.servers": self.kafka.address, "log_level": 0})
+        for number, line in enumerate(lines()):
+            producer.produce(topic, line, partition=0, timestamp=1_000 + number)
+        assert producer.flush(30) == 0
+        return topic
+
+    def close(self) -> None:
+        self.held.close()
+
+    def fresh(self, job: str) -> Names:
+        """Where the next run of a job reads and writes: an empty schema, empty topics."""
+        source, _, sink = job.rpartition("-")
+        names: Names = {}
+        if source == "kafka":
+            names |= {"kafka": self.kafka.address, "input": self.input}
+        if sink == "kafka":
+            names |= {"kafka": self.kafka.address, "results": self._topic("results"), "late": self._topic("late")}
+        if sink == "postgres":
+            names |= {"postgres": self.postgres.address, "schema": f"stage_{next(self.numbers)}"}
+            with psycopg.connect(self.postgres.address) as connection:
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(names["schema"])))
+        return names
+
+    def shown(self, names: Names, by_epoch: bool) -> dict[str, object]:
+        """What readers of the servers see: rows in their order, messages by topic."""
+        found: dict[str, object] = {}
+        if "schema" in names:
+            found |= self._tables(names["schema"], by_epoch)
+        for topic in ("results", "late"):
+            if topic in names:
+                found[topic] = self._messages(names[topic])
+        return found
+
+    def _tables(self, schema: str, by_epoch: bool) -> dict[str, object]:
+        found: dict[str, object] = {}
+        hidden = ["_run"] if by_epoch else ["_run", "_epoch"]
+        with psycopg.connect(self.postgres.address) as connection:
+            for table in ("r", "late"):
+                rows = sql.SQL("SELECT to_jsonb(t) - %s::text[] FROM {} AS t ORDER BY 1")
+                asked = connection.execute(rows.format(sql.Identifier(schema, table)), [hidden])
+                found[table] = [row[0] for row in asked.fetchall()]
+        return found
+
+    def _messages(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+        settings = {"bootstrap.servers": self.kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
+        consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        found = []
+        while True:
+            message = consumer.poll(30)
+            assert message is not None, "Kafka does not answer"
+            if message.error() is not None:
+                break
+            found.append((message.key(), message.value()))
+        consumer.close()
+        return found
+
+    def _topic(self, kind: str) -> str:
+        name = f"{kind}-{next(self.numbers)}"
+        self.admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+        return name
