@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +30,7 @@ from eventide.runners.flink.cluster import Cluster
 from eventide.runners.flink.distribution import Memory, library
 from eventide.runners.flink.remote import ENDED, Job, Start, begin
 from eventide.runners.flink.rest import Rest
+from eventide.runners.flink.run import submit
 from eventide.servers.process import free_port
 from eventide.testing.services import running
 from eventide.testing.services.kafka import Kafka
@@ -152,11 +154,11 @@ def embedded(work: str, source: str, given: Input, out: str) -> Cost:
     return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def on_cluster(cluster: Cluster, submit: Callable[[], Job]) -> Cost:
+def on_cluster(cluster: Cluster, started: Callable[[], Job]) -> Cost:
     """A job, from its submission to its end."""
     before = cpu_s(cluster)
     began = time.perf_counter()
-    job = submit()
+    job = started()
     job.wait_until(lambda: job.state() in ENDED)
     wall_s = time.perf_counter() - began
     assert job.state() == "FINISHED", job.failure()
@@ -190,9 +192,7 @@ def sql_jar(folder: Path) -> Path:
 
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
-    """A cluster with one TaskManager, as the trials had it. A new one for each engine, or the second job of a JVM
-    would have the first one's compiled code.
-    """
+    """A cluster with one TaskManager: a new one for each engine, so that memory and compiled code are its own."""
     made = Cluster(folder, free_port(), 1, 4, Memory(task=1536))
     try:
         made.start()
@@ -201,14 +201,14 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def rows_of(source: str, out: str, servers: str) -> int:
-    """How many rows came out: each engine has to have done the work."""
+def events_of(source: str, out: str, servers: str) -> int:
+    """How many events are in the windows that came out: what is missing was dropped as late."""
+    schema = et.schema({"n": int})
     if source == "files":
         files = [path for path in Path(out).rglob("*") if path.is_file() and not path.name.startswith((".", "_"))]
-        return sum(path.read_bytes().count(b"\n") for path in files)
-    schema = {"n": int}
-    found = et.read_kafka(out, servers=servers, schema=schema, bounded=True).write(et.call(len))
-    return found.run(show=False).accounting.total.received
+        return sum(int(pl.read_ndjson(path, schema={"n": pl.Int64}).get_column("n").sum()) for path in files)
+    found = et.read_kafka(out, servers=servers, schema=schema, bounded=True).run(show=False)
+    return int(found.results.get_column("n").sum())
 
 
 def main() -> None:
@@ -240,35 +240,42 @@ class Bench:
     number: int = 0
 
     def run(self, works: list[str], sources: list[str], parallelisms: list[int]) -> None:
-        """Every work from every source on every engine."""
+        """Every work from every source on every engine; an engine's runs share one cluster."""
         jar = sql_jar(self.folder)
-        print("| work | source | engine | wall s | CPU s | million rows a CPU second | RSS MB | rows out |")
+        inputs = [prepare(work, self.events, self.folder, self.servers) for work in works]
+        print("| engine | work | source | wall s | CPU s | million rows a CPU second | RSS MB | events in results |")
         print("|---|---|---|---|---|---|---|---|")
-        for work in works:
-            given = prepare(work, self.events, self.folder, self.servers)
-            for source in sources:
-                self._row(work, source, "embedded", lambda out: embedded(work, source, given, out))  # noqa: B023 - called at once
-                for parallelism in parallelisms:
-                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        ours = lambda out: on_cluster(
-                            one, lambda: self._ours(one, work, source, given, out, parallelism)
-                        )
-                        self._row(work, source, f"ours on Flink, {parallelism}", ours)
-                    with cluster_in(self.folder / f"cluster-{self.number}") as one:
-                        hand = lambda out: on_cluster(
-                            one, lambda: self._hand(one, jar, by_hand(work, source, given, out), parallelism)
-                        )
-                        self._row(work, source, f"Flink SQL by hand, {parallelism}", hand)
+        all_of = [(given, source) for given in inputs for source in sources]
+        for given, source in all_of:
+            self._row("embedded", given, source, partial(embedded, given.work, source, given))
+        for parallelism in parallelisms:
+            with self._cluster("ours on Flink") as one:
+                for given, source in all_of:
+                    ours = partial(self._ours, one, parallelism, source, given)
+                    self._row(f"ours on Flink, {parallelism}", given, source, ours)
+            with self._cluster("Flink SQL by hand") as one:
+                for given, source in all_of:
+                    hand = partial(self._hand, one, parallelism, source, given, jar)
+                    self._row(f"Flink SQL by hand, {parallelism}", given, source, hand)
 
-    def _ours(self, cluster: Cluster, work: str, source: str, given: Input, out: str, parallelism: int) -> Job:
-        made = stream(work, source, given, out)
-        return made.run(on="flink", flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s").job  # type: ignore[no-any-return] # runners are found by name
+    @contextmanager
+    def _cluster(self, engine: str) -> Iterator[Cluster]:
+        began = time.perf_counter()
+        with cluster_in(self.folder / f"cluster-{self.number}") as made:
+            print(f"cluster for {engine} ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+            yield made
 
-    def _hand(self, cluster: Cluster, jar: Path, script: str, parallelism: int) -> Job:
-        text = base64.urlsafe_b64encode(script.encode()).decode()
-        return begin(Rest(cluster.url), jar, Start((text,), parallelism, _SETTINGS, main="SqlJob"))
+    def _ours(self, cluster: Cluster, parallelism: int, source: str, given: Input, out: str) -> Cost:
+        plan = stream(given.work, source, given, out).plan
+        settings = partial(submit, plan, flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s")
+        return on_cluster(cluster, lambda: settings().job)
 
-    def _row(self, work: str, source: str, engine: str, run: Callable[[str], Cost]) -> None:
+    def _hand(self, cluster: Cluster, parallelism: int, source: str, given: Input, jar: Path, out: str) -> Cost:
+        text = base64.urlsafe_b64encode(by_hand(given.work, source, given, out).encode()).decode()
+        start = Start((text,), parallelism, _SETTINGS, main="SqlJob")
+        return on_cluster(cluster, lambda: begin(Rest(cluster.url), jar, start))
+
+    def _row(self, engine: str, given: Input, source: str, run: Callable[[str], Cost]) -> None:
         costs, rows = [], 0
         for _ in range(self.rounds):
             self.number += 1
@@ -276,12 +283,12 @@ class Bench:
             if source == "kafka":
                 make_topic(self.servers, out, 2)
             costs.append(run(out))
-            rows = rows_of(source, out, self.servers)
+            rows = events_of(source, out, self.servers)
         best = min(costs, key=lambda cost: cost.cpu_s)
         rate = self.events / best.cpu_s / 1e6
         walls = min(cost.wall_s for cost in costs)
         print(
-            f"| {work.upper()} | {source} | {engine} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
+            f"| {engine} | {given.work.upper()} | {source} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
             flush=True,
         )
 

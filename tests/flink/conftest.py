@@ -1,15 +1,29 @@
-"""A real cluster, a broker and a database for the tests, started once a session on loopback."""
+"""What the tests of the job share: its operators, and a real cluster, a broker and a database on loopback, started once a session."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
+from tests.flink.player import FOLDER, Player
 
 from eventide.testing.services import running
 from eventide.testing.services.flink import Flink
 from eventide.testing.services.kafka import Kafka
 from eventide.testing.services.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def player() -> Iterator[Player]:
+    """The operators, built if they are older than their source."""
+    if shutil.which("mvn") is None:
+        pytest.skip("Maven is not installed: apt-get install maven")
+    _built()
+    started = Player()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +45,16 @@ def database() -> Iterator[Postgres]:
     """A database that all tests share."""
     with running(Postgres()) as started:
         yield started
+
+
+def _built() -> None:
+    made = FOLDER / "target" / "test-classes" / "eventide" / "flink" / "Play.class"
+    jar = FOLDER / "target" / "eventide-flink.jar"
+    newest = max(path.stat().st_mtime for path in [FOLDER / "pom.xml", *FOLDER.glob("src/**/*.java")])
+    if not made.exists() or not jar.exists() or min(made.stat().st_mtime, jar.stat().st_mtime) < newest:
+        subprocess.run(
+            ["mvn", "-q", "-B", "package", "-DskipTests"],
+            cwd=FOLDER,
+            check=True,
+            timeout=600,
+        )

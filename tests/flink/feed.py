@@ -22,6 +22,7 @@ from eventide.runners.flink.run import FlinkRun
 
 SCHEMA = et.schema({"sensor": str, "at": et.field(et.Instant, unit="ms"), "dose": float})
 _SENT = {"sensor": pl.String, "at": pl.Int64, "dose": pl.Float64}
+_KINDS: dict[object, type] = {pl.Datetime: et.Instant, pl.String: str, pl.Boolean: bool, pl.Float64: float}
 START_MS = 1_600_000_000_000
 Row = dict[str, object]
 
@@ -78,16 +79,10 @@ def write_files(folder: Path, parts: list[list[Row]]) -> str:
 
 def read_topic(address: str, topic: str, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """What consumers that read committed messages see in a topic, in the types of an output."""
-    kinds: dict[type[pl.DataType], object] = {
-        pl.Datetime: et.Instant,
-        pl.String: str,
-        pl.Boolean: bool,
-        pl.Float64: float,
-    }
-    schema = et.schema({name: kinds.get(type(dtype), int) for name, dtype in columns.items()})
+    schema = et.schema({name: _KINDS.get(type(dtype), int) for name, dtype in columns.items()})
     out = et.read_kafka(topic, servers=address, schema=schema, bounded=True).run(show=False)
     assert out.dead_letters.is_empty(), out.dead_letters
-    return in_order(out.results.select(columns))
+    return in_order(out.results.select(list(columns)))
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:

@@ -27,7 +27,7 @@ _LINES_SHOWN = 20
 @dataclass
 class Process:
     """A server's process: its output goes to a file in its folder. A detached one outlives this program and no Ctrl-C
-    of a terminal reaches it.
+    of a terminal reaches it. `patience_us` is how long it may take to be ready.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Process:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     detached: bool = False
+    patience_us: int = _READY_US
     _child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,12 +64,14 @@ class Process:
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Look again and again until `ready` says so. Raises `ServiceError` when the process ends before that."""
         clock, never = SystemClock(), threading.Event()
-        until_us = clock.now_us() + _READY_US
+        until_us = clock.now_us() + self.patience_us
         while not ready():
             self.check()
             if clock.now_us() > until_us:
                 self.stop()
-                raise ServiceError(f"{self.name} was not ready after {_READY_US // 1_000_000} s: {self._last_lines()}")
+                raise ServiceError(
+                    f"{self.name} was not ready after {self.patience_us // 1_000_000} s: {self._last_lines()}"
+                )
             clock.wait(never, _LOOK_US)
 
     def check(self) -> None:

@@ -19,6 +19,7 @@ from eventide.runners.flink.distribution import JOB_MANAGER, TASK_MANAGER, Memor
 from eventide.runners.flink.rest import Rest
 from eventide.servers.process import Process, free_port
 
+_PATIENCE_US = 300_000_000
 _JOB_MANAGER_HEAP = ("-Xms256m", "-Xmx768m")
 _LOG = """status = error
 rootLogger.level = INFO
@@ -46,7 +47,7 @@ logger.pekko.level = WARN
 @dataclass
 class Cluster:
     """A cluster that this program starts. `settings` are further settings of Flink's `config.yaml`. A detached cluster
-    goes on when this program ends.
+    goes on when this program ends. `java_options` are for all its processes.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Cluster:
     memory: Memory = field(default_factory=Memory)
     settings: Mapping[str, object] = field(default_factory=dict)
     detached: bool = False
+    java_options: Sequence[str] = ()
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -106,9 +108,11 @@ class Cluster:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         logging = f"-Dlog4j.configurationFile={self.folder / 'conf' / 'log4j2.properties'}"
-        options = java(*memory, f"-Dlog.file={folder / 'flink.log'}", logging)
+        options = java(*memory, *self.java_options, f"-Dlog.file={folder / 'flink.log'}", logging)
         command = [*options, kind, "--configDir", str(self.folder / "conf"), *own]
-        self.processes[name] = made = Process(name, folder, command, {"CLASSPATH": classpath()}, self.detached)
+        self.processes[name] = made = Process(
+            name, folder, command, {"CLASSPATH": classpath()}, self.detached, _PATIENCE_US
+        )
         return made
 
     def _complete(self) -> bool:
@@ -152,7 +156,7 @@ class Cluster:
             "heartbeat.timeout": "20 s",
             "heartbeat.rpc-failure-threshold": 2,
             # a machine that is busy with other things starts slowly
-            "pekko.startup-timeout": "60 s",
+            "cluster.registration.error-delay": "1 s",
             "pekko.ask.timeout": "30 s",
             "pekko.tcp.timeout": "30 s",
             "cluster.evenly-spread-out-slots": True,

@@ -12,18 +12,21 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from eventide.connectors.postgres.sink import Postgres
 from eventide.engine.columns import output_schema
 from eventide.engine.pipeline import Pipeline
 from eventide.expressions import Aggregation, Column, OwnAggregate
 from eventide.plan import DEAD_LETTERS, LATE, Plan, WindowedAggregate, Write
 from eventide.plan.check import check
 from eventide.plan.types import type_name
-from eventide.runners.flink import sql
+from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
+from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
 from eventide.runners.flink.settings import event_time_tree, window_tree
 from eventide.runners.flink.sinks import sink_table
 from eventide.runners.flink.sources import source_table
 from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
+from eventide.runners.outlets import identity_of
 from eventide.semantics.eventtime import EventTime
 
 VERSION = 1
@@ -37,8 +40,8 @@ _LOOKED_AT = ("marker", "clock_key")
 class Compiled:
     """What a plan becomes on Flink.
 
-    `job` is the plan as JSON for the job's argument `--plan`, `sql` the statements in it for people to read, `gaps` what
-    Flink cannot run. With gaps, `job` and `sql` are empty.
+    `job` is the plan as JSON for the job's argument `--plan`, `sql` the statements in it for people to read, `gaps`
+    what Flink cannot run. With gaps, `job` and `sql` are empty.
     """
 
     job: str
@@ -49,9 +52,9 @@ class Compiled:
 def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None = None) -> Compiled:
     """The plan as a job for Flink.
 
-    `parallelism` is that of every operator. `logs` names all partitions ("topic/0", ...) of a Kafka source, where they are
-    known: then watermarks of several doors are those of one. Raises `PlanError` when the plan has problems that have
-    nothing to do with Flink.
+    `parallelism` is that of every operator. `logs` names all partitions ("topic/0", ...) of a Kafka source, where they
+    are known: then there may be several doors. Raises `PlanError` when the plan has problems that have nothing to do
+    with Flink.
     """
     if parallelism < 1:
         raise ValueError(f"parallelism={parallelism} must be at least 1")
@@ -60,28 +63,34 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
     if gaps:
         return Compiled("", "", gaps)
     table = source_table(plan.inputs[0].source, None if logs is None else tuple(logs))
-    query, inputs = _query(plan)
+    query, inputs = query_of(plan)
     outputs = [_output(plan, number, write) for number, write in enumerate(plan.writes)]
-    assert plan.event_time is not None
-    assert plan.aggregate is not None
     selects = query.body if query.changed else None
     tree = {
         "version": VERSION,
         "sources": [{"ddl": table.ddl, "query": table.query, **table.reading}],
         "select": selects,
-        "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
-        "time": "_time" if plan.after else plan.event_time.column,
-        "event_time": _event_time(plan),
-        "window": window_tree(plan.aggregate)
-        | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)},
+        **operators_tree(plan, query, inputs),
         "outputs": outputs,
-        "identity": [],
-        "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"},
+        "identity": list(_identity(plan)),
+        "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"} | jdbc.SETTINGS,
     }
     return Compiled(msgspec.json.encode(tree).decode(), _readable(table.ddl, table.query, selects, outputs), ())
 
 
-def _query(plan: Plan) -> tuple[Query, list[str]]:
+def operators_tree(plan: Plan, query: Query, inputs: Sequence[str]) -> dict[str, Any]:
+    """What the door and the windows of a plan need to know: columns, event time, window, aggregates."""
+    assert plan.aggregate is not None, "a stream without windows is not compiled"
+    window = window_tree(plan.aggregate) | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)}
+    return {
+        "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
+        "time": "_time" if plan.after else _settings(plan).column,
+        "event_time": _event_time(plan),
+        "window": window,
+    }
+
+
+def query_of(plan: Plan) -> tuple[Query, list[str]]:
     """The query in front of the door, and the columns that the aggregates take."""
     one = plan.inputs[0]
     columns = {name: type_name(kind) for name, kind in one.source.columns.items()}
@@ -153,9 +162,18 @@ def _output(plan: Plan, number: int, write: Write) -> dict[str, str]:
     results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) else None
     columns = output_schema(plan, write.output, results)
     called = f"sink_{number}"
+    if isinstance(write.sink, Postgres):
+        return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
     listed = ",\n  ".join(_shown(name, kind) for name, kind in columns.items())
     insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write)}"
     return {"ddl": sink_table(called, write, columns), "insert": insert}
+
+
+def _identity(plan: Plan) -> Sequence[str]:
+    """What identifies a result, where a sink replaces rows."""
+    if not any(isinstance(write.sink, Postgres) for write in plan.writes):
+        return ()
+    return identity_of(plan, _results(plan))
 
 
 def _shown(name: str, kind: pl.DataType) -> str:
@@ -179,7 +197,7 @@ def _result_types(plan: Plan) -> dict[str, str]:
     return {name: type_name(kind) for name, kind in results.items() if name != "op"}
 
 
-def _results(plan: Plan) -> Mapping[str, pl.DataType]:
+def _results(plan: Plan) -> dict[str, pl.DataType]:
     windows = Pipeline.of(plan).windows
     assert windows is not None, "a stream without windows is not compiled"
     return windows.result_schema

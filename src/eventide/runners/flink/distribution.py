@@ -39,6 +39,10 @@ _OPENS = (
     *("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time"),
     *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks"),
 )
+_PATIENT = "-Dpekko.remote.classic.startup-timeout=120s"
+"""On a busy machine the usual 10 s are too short, and Flink's own setting for it (pekko.startup-timeout) has no effect:
+it goes by a name that Pekko does not read.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +100,4 @@ def java(*options: str) -> list[str]:
     """How a process of Flink begins."""
     exports = (f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS)
     opens = (f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS)
-    return [program("java", "openjdk-17-jre-headless"), *exports, *opens, *options]
+    return [program("java", "openjdk-17-jre-headless"), *exports, *opens, _PATIENT, *options]

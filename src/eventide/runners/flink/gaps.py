@@ -69,7 +69,7 @@ def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
     columns = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
     for step in (*plan.inputs[0].steps, *plan.before, *plan.after):
         if isinstance(step, Select | WithColumns):
-            made = {name: type_of(expression, columns) for name, expression in step.columns}
+            made: dict[str, str] = {name: type_of(expression, columns) for name, expression in step.columns}
             columns = made if isinstance(step, Select) else columns | made
     yield from columns.items()
 

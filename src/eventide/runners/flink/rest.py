@@ -126,10 +126,15 @@ def cause(said: str) -> str:
 
 def innermost(trace: str) -> str:
     """The message of the innermost exception of a Java stack trace; its first line when there is none."""
-    found = ""
-    for line in trace.splitlines():
-        match = _CAUSE.match(line.strip())
+    found: list[str] = []
+    open_ = False
+    for line in map(str.strip, trace.splitlines()):
+        match = _CAUSE.match(line)
         if match is not None:
-            found = match[1] or line.strip().removeprefix("Caused by: ").rsplit(".", 1)[-1]
-    lines = [line for line in trace.strip().splitlines() if line.strip()]
-    return found or (lines[0].strip() if lines else "it gives no reason")
+            found, open_ = [match[1] or line.removeprefix("Caused by: ").rsplit(".", 1)[-1]], True
+        elif line.startswith(("at ", "...", "Suppressed:")):
+            open_ = False
+        elif open_ and line:
+            found.append(line)
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    return " ".join(found) or (lines[0] if lines else "it gives no reason")

@@ -13,9 +13,11 @@ import polars as pl
 from eventide.connectors.files.epochs import is_folder
 from eventide.connectors.files.sinks import FileSink
 from eventide.connectors.kafka.sink import KafkaSink
+from eventide.connectors.postgres.sink import Postgres
 from eventide.plan import Plan, Write
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
+from eventide.runners.flink.jdbc import jdbc_gaps
 
 
 def sink_gaps(plan: Plan, write: Write) -> Iterator[str]:
@@ -31,8 +33,10 @@ def sink_gaps(plan: Plan, write: Write) -> Iterator[str]:
                 yield 'retractions="tombstone" has no form there yet'
             if write.sink.connection.settings:
                 yield "settings of the client have other names and forms in Flink's"
+        case Postgres():
+            yield from jdbc_gaps(plan, write, write.sink)
         case _:
-            yield f"{type(write.sink).__name__} has no table there yet: write files or Kafka"
+            yield f"{type(write.sink).__name__} has no table there yet: write files, Kafka or PostgreSQL"
 
 
 def sink_table(called: str, write: Write, columns: Mapping[str, pl.DataType]) -> str:

@@ -1,6 +1,7 @@
 """Names, texts and types in Flink SQL.
 
-Law: every name and text is quoted by building a sqlglot node; nothing from outside is put into a statement as it stands.
+Law: every name and text is quoted by building a sqlglot node; nothing from outside is put into a statement as it
+stands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Row-wise steps as Flink SQL: one query in front of the door.
 
-Law: a step behind the door looks at its row alone, so it may be computed in front of it; what it leaves out still moves the
-clocks. No row disappears in SQL: a filter is a column that says whether the row stays, and the door counts.
+Law: a step behind the door looks at its row alone, so it may be computed in front of it; what it leaves out still
+moves the clocks. No row disappears in SQL: a filter is a column that says whether the row stays, and the door counts.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Query:
                 case Filter(predicate) if flag is not None:
                     self._mark(flag, to_sql(predicate, "flink"))
                 case Filter(predicate):
-                    self.body = f"SELECT * FROM (\n{self.body}\n)\nWHERE {to_sql(predicate, 'flink')}"
+                    kept = to_sql(predicate, "flink")
+                    self.body = f"SELECT * FROM (\n{self.body}\n)\nWHERE {kept}"  # noqa: S608 - printed from the tree
                 case Select(made):
                     self._wrap(made, keep=False)
                 case WithColumns(made):

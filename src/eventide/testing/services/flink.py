@@ -12,6 +12,8 @@ from pathlib import Path
 from eventide.runners.flink.cluster import Cluster
 from eventide.testing.services.service import free_port
 
+_QUICK_TO_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
 
 @dataclass
 class Flink:
@@ -32,7 +34,9 @@ class Flink:
     def cluster(self) -> Cluster:
         """The cluster, whose TaskManagers can be killed and started one by one."""
         if self._cluster is None:
-            self._cluster = Cluster(self.folder, self.port, self.task_managers, self.slots)
+            self._cluster = Cluster(
+                self.folder, self.port, self.task_managers, self.slots, java_options=_QUICK_TO_START
+            )
         return self._cluster
 
     def start(self) -> None:

@@ -28,6 +28,9 @@ final class CountWindows implements Windows {
     public Verdict add(KeyState state, Key key, Event event, long closing, Outlet outlet) {
         state.waiting.add(event);
         outlet.wake(event.time + 1);
+        if (timeout == Instants.UNKNOWN) {
+            outlet.wake(Instants.END_OF_TIME); // what is left over makes a last window
+        }
         return Verdict.ON_TIME;
     }
 

@@ -52,7 +52,7 @@ final class FixedWindows implements Windows {
     private void take(KeyState state, Key key, Grid.Bounds bounds, Event event, long closing, Outlet outlet) {
         Content content = find(state, bounds, outlet);
         content.add(aggregates, event.values, event);
-        boolean isClosed = content.end <= closing;
+        boolean isClosed = content.closed || content.end <= closing;
         if (isClosed) {
             outlet.emit(content, key, Mark.REVISION, null, null);
             content.closed = true;

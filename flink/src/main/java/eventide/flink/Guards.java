@@ -4,14 +4,17 @@ import java.io.Serializable;
 
 /** What is refused in front of every clock, with the reason. Law: one bad clock must never make everybody else late. */
 record Guards(long maxFutureUs, long maxAgeUs, long reachUs) implements Serializable {
+    /** 9999-01-01: calendars end with years of four digits. */
+    private static final long LAST_CALENDAR_YEAR_US = 253_370_764_800_000_000L;
+
     static Guards of(Plan plan) {
         Plan.Window window = plan.window();
         long reach = switch (window.kind()) {
             case "session" -> window.gapUs();
             case "count" -> (window.timeoutUs() == Instants.UNKNOWN ? 0 : window.timeoutUs()) + 1;
             case "sliding" -> window.sizeUs();
-            case "calendar" -> 367L * 86_400_000_000L;
-            default -> 0;
+            case "calendar" -> Instants.END_OF_TIME - LAST_CALENDAR_YEAR_US;
+            default -> 1;
         };
         return new Guards(plan.eventTime().maxFutureUs(), plan.eventTime().maxAgeUs(), reach);
     }

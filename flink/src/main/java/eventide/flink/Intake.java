@@ -1,5 +1,7 @@
 package eventide.flink;
 
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.api.common.state.ListState;
@@ -83,7 +85,7 @@ final class Intake extends ProcessFunction<RowData, Event> implements Checkpoint
         }
         long offset = counted ? place.next : row.getLong(2);
         place.next = offset + 1;
-        long arrived = row.isNullAt(3) ? Instants.UNKNOWN : row.getLong(3);
+        long arrived = row.isNullAt(3) ? ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()) : row.getLong(3);
         RecordReader.Read read = reader.read(record, place.columns);
         if (read.values() == null) {
             context.output(REFUSED, Refused.of(log, offset, arrived, read.reason(), read.field(), read.raw()));

@@ -59,15 +59,20 @@ public final class Job {
         return tables.toDataStream(table, table.getResolvedSchema().toSourceRowDataType().bridgedTo(RowData.class));
     }
 
-    /** All rows of a log meet the same door; one door alone where watermarks of several logs decide what comes out. */
+    /** All rows of a log meet the same door. */
     private static SingleOutputStreamOperator<Event> door(Plan plan, DataStream<Event> events, int parallelism) {
         List<String> logs = plan.logs();
-        boolean alone = logs.isEmpty() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
-        int doors = alone ? 1 : Math.min(parallelism, logs.size());
         Partitioner<String> toDoor = (log, many) -> Door.of(log, logs, many);
         DataStream<Event> dealt = parallelism == 1 ? events : events.partitionCustom(toDoor, event -> event.log);
         SingleOutputStreamOperator<Event> judged = dealt.transform("door", PlainType.EVENT, new Door(plan)).uid("door");
-        return parallelism == 1 ? judged : judged.setParallelism(doors);
+        return parallelism == 1 ? judged : judged.setParallelism(doors(plan, parallelism));
+    }
+
+    /** How many doors there are: one alone where what closes a window depends on all logs together. */
+    static int doors(Plan plan, int parallelism) {
+        int logs = plan.logs().size();
+        boolean alone = logs == 0 || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
+        return alone ? 1 : Math.min(parallelism, logs);
     }
 
     private static SingleOutputStreamOperator<Row> windows(Plan plan, DataStream<Event> judged) {

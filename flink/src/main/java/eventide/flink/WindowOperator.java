@@ -6,6 +6,7 @@ import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.runtime.state.StateInitializationContext;
@@ -31,7 +32,10 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     private transient InternalTimerService<VoidNamespace> timers;
     private transient ValueState<KeyState> states;
     private transient ListState<byte[]> savedAccount;
+    private transient ListState<Long> savedReached;
     private transient Account account;
+    /** What the watermark had reached before a restart: Flink itself begins anew. */
+    private transient long restored;
 
     WindowOperator(Plan plan) {
         this.window = plan.window();
@@ -51,6 +55,12 @@ final class WindowOperator extends AbstractStreamOperator<Row>
             part.read(new DataInputDeserializer(bytes));
             account.add(part);
         }
+        savedReached = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("reached", Types.LONG));
+        restored = Instants.END_OF_TIME;
+        for (long reached : savedReached.get()) {
+            restored = Math.min(restored, reached);
+        }
+        restored = restored == Instants.END_OF_TIME ? Instants.NO_WATERMARK : restored;
     }
 
     @Override
@@ -104,7 +114,11 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     }
 
     private long closing(KeyState state) {
-        return Math.max(state.closing, Instants.fromFlink(timers.currentWatermark()));
+        return Math.max(state.closing, reached());
+    }
+
+    private long reached() {
+        return Math.max(restored, Instants.fromFlink(timers.currentWatermark()));
     }
 
     private void keep(KeyState state) throws Exception {
@@ -149,5 +163,6 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         DataOutputSerializer out = new DataOutputSerializer(64);
         account.write(out);
         savedAccount.update(List.of(out.getCopyOfBuffer()));
+        savedReached.update(List.of(reached()));
     }
 }

@@ -1,0 +1,176 @@
+package eventide.flink;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
+import org.apache.flink.types.Row;
+
+/** Doors and windows as a job has them, each in a test harness, with what lies between them. */
+final class Stage implements AutoCloseable {
+    private static final int GROUPS = 16;
+
+    private final Plan plan;
+    private final KeySelector<Event, Key> keyOf;
+    private final List<OneInputStreamOperatorTestHarness<Event, Event>> doors = new ArrayList<>();
+    private final List<WindowHarness> windows = new ArrayList<>();
+    private long[] reached;
+    private long sent = Long.MIN_VALUE;
+
+    final List<Row> results = new ArrayList<>();
+    final List<Event> late = new ArrayList<>();
+    final List<Event> dead = new ArrayList<>();
+
+    private static final class WindowHarness extends KeyedOneInputStreamOperatorTestHarness<Key, Event, Row> {
+        final WindowOperator operator;
+
+        WindowHarness(WindowOperator operator, KeySelector<Event, Key> keyOf, int many, int number) throws Exception {
+            super(operator, keyOf, PlainType.KEY, GROUPS, many, number);
+            this.operator = operator;
+        }
+    }
+
+    Stage(Plan plan, int parallelism) throws Exception {
+        this.plan = plan;
+        this.keyOf = Job.keyOf(plan);
+        start(parallelism, null, null, 0);
+    }
+
+    private void start(int parallelism, OperatorSubtaskState ofDoors, OperatorSubtaskState ofWindows, int before) throws Exception {
+        int many = Job.doors(plan, parallelism);
+        reached = new long[many];
+        java.util.Arrays.fill(reached, Long.MIN_VALUE);
+        sent = Long.MIN_VALUE;
+        int doorsBefore = doors.size();
+        doors.clear();
+        windows.clear();
+        for (int number = 0; number < many; number++) {
+            Door door = new Door(plan);
+            var harness = new OneInputStreamOperatorTestHarness<Event, Event>(door, GROUPS, many, number);
+            begin(harness, EventSerializer.INSTANCE, ofDoors, doorsBefore, many, number);
+            doors.add(harness);
+        }
+        for (int number = 0; number < parallelism; number++) {
+            WindowHarness harness = new WindowHarness(new WindowOperator(plan), keyOf, parallelism, number);
+            begin(harness, null, ofWindows, before, parallelism, number);
+            windows.add(harness);
+        }
+    }
+
+    private static <T> void begin(
+            AbstractStreamOperatorTestHarness<T> harness, PlainSerializer<T> serializer, OperatorSubtaskState state, int before, int many, int number)
+            throws Exception {
+        if (serializer == null) {
+            harness.setup();
+        } else {
+            harness.setup(serializer);
+        }
+        if (state != null) {
+            harness.initializeState(AbstractStreamOperatorTestHarness.repartitionOperatorState(state, GROUPS, before, many, number));
+        }
+        harness.open();
+    }
+
+    /** One entry goes through the doors and everything that follows from it through the windows. */
+    void take(Event event) throws Exception {
+        int door = Door.of(event.log, plan.logs(), doors.size());
+        doors.get(door).processElement(new StreamRecord<>(event));
+        flow(door);
+    }
+
+    /** The input ends. */
+    void finish() throws Exception {
+        for (int door = 0; door < doors.size(); door++) {
+            doors.get(door).processWatermark(new Watermark(Long.MAX_VALUE));
+            flow(door);
+        }
+    }
+
+    private void flow(int door) throws Exception {
+        var harness = doors.get(door);
+        Queue<Object> output = new ArrayDeque<>(harness.getOutput());
+        harness.getOutput().clear();
+        for (Object one : output) {
+            if (one instanceof Watermark mark) {
+                reached[door] = mark.getTimestamp();
+                advance();
+            } else {
+                @SuppressWarnings("unchecked") // doors give events
+                StreamRecord<Event> record = (StreamRecord<Event>) one;
+                Key key = keyOf.getKey(record.getValue());
+                int number = KeyGroupRangeAssignment.assignKeyToParallelOperator(key, GROUPS, windows.size());
+                windows.get(number).processElement(new StreamRecord<>(record.getValue()));
+                collect(windows.get(number));
+            }
+        }
+        drain(harness, Door.LATE, late);
+        drain(harness, Door.DEAD, dead);
+    }
+
+    private void advance() throws Exception {
+        long least = java.util.Arrays.stream(reached).min().orElseThrow();
+        if (least > sent) {
+            sent = least;
+            for (WindowHarness window : windows) {
+                window.processWatermark(new Watermark(least));
+                collect(window);
+            }
+        }
+    }
+
+    private void collect(WindowHarness window) {
+        results.addAll(window.extractOutputValues());
+        window.getOutput().clear();
+        drain(window, Door.LATE, late);
+    }
+
+    private static void drain(AbstractStreamOperatorTestHarness<?> harness, org.apache.flink.util.OutputTag<Event> tag, List<Event> into) {
+        var side = harness.getSideOutput(tag);
+        if (side != null) {
+            side.forEach(record -> into.add(record.getValue()));
+            side.clear();
+        }
+    }
+
+    /** Stops everything and goes on from its state with other operators, as many as are asked for. */
+    void restart(int parallelism) throws Exception {
+        OperatorSubtaskState ofDoors = snapshot(doors);
+        OperatorSubtaskState ofWindows = snapshot(windows);
+        int before = windows.size();
+        close();
+        start(parallelism, ofDoors, ofWindows, before);
+    }
+
+    private static OperatorSubtaskState snapshot(List<? extends AbstractStreamOperatorTestHarness<?>> harnesses) throws Exception {
+        OperatorSubtaskState[] states = new OperatorSubtaskState[harnesses.size()];
+        for (int number = 0; number < states.length; number++) {
+            states[number] = harnesses.get(number).snapshot(1, 1);
+        }
+        return AbstractStreamOperatorTestHarness.repackageState(states);
+    }
+
+    Account account() {
+        Account total = new Account();
+        doors.forEach(harness -> total.add(((Door) harness.getOperator()).total()));
+        windows.forEach(window -> total.add(window.operator.account()));
+        return total;
+    }
+
+    @Override
+    public void close() throws Exception {
+        for (var harness : doors) {
+            harness.close();
+        }
+        for (var harness : windows) {
+            harness.close();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+"""The operators of the job in Flink's test harnesses, asked over a pipe: one Java process for all cases.
+
+Law: what crosses the pipe is a case and its answer; the operators are those of the jar.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eventide.plan import Plan
+from eventide.runners.flink.compile import VERSION, operators_tree, query_of
+from eventide.testing.reference import Entry, Event, Finished, Heartbeat, Idle
+
+FOLDER = Path(__file__).resolve().parents[2] / "flink"
+_OPENS = ("java.lang", "java.util", "java.lang.invoke", "java.time", "java.util.concurrent")
+
+
+@dataclass
+class Player:
+    """A running `eventide.flink.Play`."""
+
+    process: subprocess.Popen[str] = field(default_factory=lambda: _started())
+
+    def play(
+        self,
+        plan: Plan,
+        entries: Sequence[Entry],
+        logs: Sequence[str],
+        *,
+        parallelism: int = 1,
+        restarts: Sequence[tuple[int, int]] = (),
+    ) -> dict[str, Any]:
+        """What the operators give for entries in this order; a restart is (behind which entry, at which parallelism)."""
+        case = {
+            "plan": case_tree(plan, logs),
+            "entries": [_entry(one, list(plan.inputs[0].source.columns)) for one in entries],
+            "parallelism": parallelism,
+            "restarts": [list(one) for one in restarts],
+        }
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(case) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, "the player has ended"
+        answer: dict[str, Any] = json.loads(line)
+        assert "fault" not in answer, answer["fault"]
+        return answer
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+
+
+def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
+    """A plan as the job reads it, with a source that is never opened."""
+    query, inputs = query_of(plan)
+    return {"version": VERSION, "sources": [{"logs": list(logs)}], **operators_tree(plan, query, inputs), "outputs": []}
+
+
+def _started() -> subprocess.Popen[str]:
+    target = FOLDER / "target"
+    class_path = ":".join(
+        [str(target / "classes"), str(target / "test-classes"), (target / "test-class-path.txt").read_text().strip()]
+    )
+    opens = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in _OPENS]
+    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *opens, "-cp", class_path]
+    return subprocess.Popen(
+        [*command, "eventide.flink.Play"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _entry(entry: Entry, columns: Sequence[str]) -> list[object]:
+    match entry:
+        case Event(log, offset, row, arrival_us):
+            return ["event", log, offset, arrival_us, [row[name] for name in columns]]
+        case Heartbeat(log, watermark):
+            return ["heartbeat", log, watermark]
+        case Idle(log):
+            return ["idle", log]
+        case Finished(log):
+            return ["finished", log]

@@ -1,0 +1,148 @@
+"""The job's operators against the embedded engine: the same rows, the same late and refused events, the same account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from tests.flink.player import Player
+
+from eventide.expressions import col, count, rate
+from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
+from eventide.semantics.eventtime import Adaptive, KeyClock
+from eventide.semantics.windows import Count, Global, Session
+from eventide.testing.laws import Columns, Manner, bits, final_content, plan_answer, rows_of
+from eventide.testing.reference import Entry, Idle, Query
+from eventide.testing.streams import COLUMNS, earlies, entries, event_times, latenesses, windows
+
+AGGREGATES = {
+    "rows": count(),
+    "sum": col("x").sum(),
+    "whole": col("n").sum(),
+    "mean": col("x").mean(),
+    "whole_mean": col("n").mean(),
+    "least": col("x").min(),
+    "most": col("n").max(),
+    "range": col("x").range(),
+    "var": col("x").var(),
+    "std": col("n").std(0),
+    "first": col("x").first(),
+    "last": col("flag").last(),
+    "any": col("flag").any(),
+    "all": col("flag").all(),
+    "slope": col("x").slope("1us"),
+    "top": col("n").top_k(2),
+    "bins": col("x").histogram([-10.0, 0.0, 10.0]),
+    "some": col("n").collect(3),
+}
+OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us")}
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    window = draw(windows())
+    aggregates = AGGREGATES | ({} if isinstance(window, Global) else OF_TIME)
+    lateness, early = draw(latenesses()), draw(earlies())
+    if isinstance(window, Count):
+        lateness, early = replace(lateness, policy="side", allowed_us=0), None
+    if isinstance(window, Session) and early is not None and hasattr(early, "period_us"):
+        early = None
+    keys = draw(st.sampled_from([("key",), (), ("key", "flag")]))
+    event_time = draw(event_times().filter(lambda one: not isinstance(one.strategy, Adaptive)))
+    return Query(event_time, keys, window, tuple(aggregates.items()), lateness, early)
+
+
+def plan_of(query: Query, idle: bool) -> Plan:
+    aggregate = WindowedAggregate(query.keys, query.window, query.aggregates, query.lateness, query.early)
+    event_time = replace(query.event_time, idle_after_us=10**15) if idle else query.event_time
+    return Plan((Input(Columns(COLUMNS)),), event_time=event_time, aggregate=aggregate)
+
+
+def told(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Counter[str]:
+    return Counter(bits({name: row[name] for name in names}) for row in rows)
+
+
+def refused(rows: Sequence[Mapping[str, Any]], log: str, offset: str, why: str) -> Counter[tuple[object, ...]]:
+    return Counter((row[log], row[offset], row[why]) for row in rows)
+
+
+def compare(player: Player, query: Query, given: Sequence[Entry], logs: Sequence[str], **manner: Any) -> dict[str, Any]:
+    plan = plan_of(query, any(isinstance(one, Idle) for one in given))
+    outputs = plan_answer(plan, given, COLUMNS, logs, Manner())
+    answer = player.play(plan, given, logs, **manner)
+    late = rows_of(outputs.get(LATE, []))
+    assert refused(answer["late"], "log", "offset", "watermark") == refused(late, "_log", "_offset", "watermark")
+    dead = rows_of(outputs.get(DEAD_LETTERS, []))
+    assert refused(answer["dead_letters"], "log", "offset", "reason") == refused(dead, "_log", "_offset", "reason")
+    account = answer["accounting"]
+    assert account["received"] == sum(number for name, number in account.items() if name != "received")
+    assert account["dead_letters"] == len(dead)
+    return {"embedded": rows_of(outputs.get(RESULTS, [])), "flink": answer["results"]}
+
+
+SETTINGS = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+
+
+@SETTINGS
+@given(queries(), entries(("one",)), st.integers(1, 3))
+def test_one_log_gives_the_same_rows_to_the_last_bit(
+    player: Player, query: Query, given: list[Entry], parallelism: int
+) -> None:
+    found = compare(player, query, given, ["one"], parallelism=parallelism)
+    _same(found)
+
+
+@SETTINGS
+@given(queries(), entries(("one", "two", "three")))
+def test_several_logs_behind_one_door_give_the_same_rows(player: Player, query: Query, given: list[Entry]) -> None:
+    found = compare(player, query, given, ["one", "two", "three"])
+    clock = query.event_time.clock
+    if isinstance(clock, KeyClock) and clock.key in query.keys:
+        # what other logs do to a key's watermark is heard of with the key's next event, or with the stream watermark
+        _same_in_the_end(query, found)
+    else:
+        _same(found)
+
+
+@SETTINGS
+@given(queries(), entries(("one", "two", "three"), marks=False), st.integers(2, 4))
+def test_several_doors_give_the_same_windows_in_the_end(
+    player: Player, query: Query, given: list[Entry], parallelism: int
+) -> None:
+    found = compare(player, query, given, ["one", "two", "three"], parallelism=parallelism)
+    _same_in_the_end(query, found)
+
+
+@SETTINGS
+@given(
+    queries(),
+    entries(("one", "two"), marks=False),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=4),
+)
+def test_a_restart_at_any_parallelism_shows_nowhere(
+    player: Player, query: Query, given: list[Entry], restarts: list[tuple[int, int]]
+) -> None:
+    assume(len(given) > 2)
+    at = {place % (len(given) - 2): parallelism for place, parallelism in restarts}
+    found = compare(player, query, given, ["one", "two"], restarts=sorted(at.items()))
+    _same_in_the_end(query, found)
+
+
+def _same_in_the_end(query: Query, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    assert final_content(query, found["embedded"]) == final_content(query, found["flink"])
+
+
+def _same(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    embedded, flink = found["embedded"], found["flink"]
+    names = list(embedded[0]) if embedded else []
+    left, right = told(embedded, names), told(flink, names)
+    assert left == right, f"embedded only: {list(left - right)}\nflink only: {list(right - left)}"
