@@ -17,10 +17,9 @@ from eventide.engine.steps.runs import Runs
 
 _FILES_ALIKE = 4
 _ALIKE = 4
-_MERGED_ROWS = 1_000_000
 _ALL = 2**62
 _STATE_BYTES = 400
-"""What a state takes while its window closes: it, the result row, and what sorts them."""
+"""What a state takes while it is merged or its window closes: it, the result row, and what sorts them."""
 
 
 class Cold:
@@ -91,9 +90,9 @@ class ColdRuns(Runs):
         return size_of(self.frames)
 
     @property
-    def rows(self) -> int:
-        """How many states there are, in memory and on the disk."""
-        return sum(frame.height for frame in self.frames) + sum(piece.rows for one in self._cold for piece in one)
+    def _at_once(self) -> int:
+        """How many states may be read from the disk at once."""
+        return max(self._memory.limit_bytes // _STATE_BYTES, 1)
 
     def spill(self) -> None:
         """Put what is in memory on the disk."""
@@ -115,8 +114,9 @@ class ColdRuns(Runs):
     def _merged(self, several: list[list[Cold]]) -> Iterable[Cold]:
         """Several files as one, a range of slices after the other."""
         left = [piece for one in several for piece in one]
+        rows = max(self._at_once // len(several), 1)
         while left:
-            cut = min(piece.cut(_MERGED_ROWS) for piece in left)
+            cut = min(piece.cut(rows) for piece in left)
             parts = [part for part in (piece.below(cut) for piece in left) if part is not None]
             if parts:
                 yield Cold(self._memory, self._state.merge(stack(parts), self.by).sort(self.by[0]), self.by[0])
@@ -172,7 +172,7 @@ class ColdRuns(Runs):
         if not counts:
             return []
         below = pl.concat(counts).filter(pl.col("value") < slice_number)
-        rows = max(self._memory.limit_bytes // _STATE_BYTES, 1)
+        rows = self._at_once
         if int(below.get_column("len").sum()) <= rows:
             return []
         slices = below.group_by("value").agg(pl.col("len").sum()).sort("value")
