@@ -25,9 +25,8 @@ from eventide.engine.columns import enrichments, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
 from eventide.engine.keys import KeyTable, key_table
-from eventide.engine.limits import Limits, within
 from eventide.engine.means import ALL_OF_IT, Means
-from eventide.engine.memory import KeyLimit, Memory
+from eventide.engine.memory import KeyLimit, Memory, limit_of
 from eventide.engine.monitor import Measured, monitor_for
 from eventide.engine.outputs import Outputs, put, refuse
 from eventide.engine.shapes import OutputShapes
@@ -61,7 +60,9 @@ class Pipeline:
     steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
     detection: Detection | None = None
     trace: Trace = field(default_factory=Trace)
-    limits: Limits = field(default_factory=Limits)
+    limit: KeyLimit | None = None
+    """How many keys windows may know, where they are others than those of clocks."""
+
     memory: Memory | None = None
     relay: Callable[[Outputs], None] | None = None
     """Takes results that come out in many pieces at once, so that they need not wait for each other in memory."""
@@ -93,12 +94,13 @@ class Pipeline:
             made.keys = made.clock_keys if same else key_table(query.keys, inside, in_order=False)
             assert made.keys is not None
             made.windows = window_step(plan, inside, made.keys, workers, means)
-        made.limits = Limits.of(means, made.clock_keys, made.keys)
         group = query.keys if query is not None and not made._ordered else ()
         clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
         monitor.shortfall = None if made.windows is None else made.windows.shortfall
         made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
+        made.door.limit = limit_of(means, made.clock_keys)
+        made.limit = None if made.keys is made.clock_keys else limit_of(means, made.keys)
         made.trace = Trace.of(plan, made.schema)
         return made
 
@@ -183,20 +185,21 @@ class Pipeline:
         received = self._received(outputs, batch, source)
         rows = shape(received, self.plan.before)
         self.accounting.of(batch.log).filtered += received.height - rows.height
-        rows = self._within(self.limits.clocks, outputs, batch.log, rows, rows)
         admitted, refused = self.door.admit(batch.log, rows, batch.heartbeat)
         self.trace.see(batch.log, self.door.clocks.add(batch.log), admitted, batch.heartbeat)
         self.accounting.of(batch.log).dead_letters += refused.height
         refuse(outputs, batch.log, refused)
         return admitted
 
-    def _within(
-        self, limit: KeyLimit | None, outputs: Outputs, log: str, rows: pl.DataFrame, came: pl.DataFrame
-    ) -> pl.DataFrame:
-        """The rows whose keys a run may know; the others are dead letters."""
-        kept = within(limit, outputs, log, rows, came)
-        self.accounting.of(log).dead_letters += rows.height - kept.height
-        return kept
+    def _within(self, outputs: Outputs, log: str, rows: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose keys windows may know; the others are dead letters, as they `came`."""
+        beyond = None if self.limit is None else self.limit.refused(rows)
+        if beyond is None or self.limit is None:
+            return rows
+        refused = self.limit.as_refused(came[rows.get_column(PLACE).filter(beyond)])
+        refuse(outputs, log, refused)
+        self.accounting.of(log).dead_letters += refused.height
+        return rows.filter(~beyond)
 
     def times_of(self, batch: Batch, source: int) -> pl.Series:
         """The event times of the rows of a batch that the guards would admit, without taking them in."""
@@ -340,7 +343,7 @@ class Pipeline:
         assert self.keys is not None
         stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
         inside = self.steps.tail(log, stages[-1], account)
-        inside = self._within(self.limits.windows, outputs, log, inside, stages[0])
+        inside = self._within(outputs, log, inside, stages[0])
         rows = narrow(self.windows, self.keys, inside, pl.lit(log))
         judged = self.windows.on_batch(log, rows, self._progress(admitted.progress))
         account.on_time += judged.on_time

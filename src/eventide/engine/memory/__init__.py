@@ -3,8 +3,8 @@
 Law: where a state lies changes no answer; only the limit on keys does, and says so (decision 0026).
 """
 
-from eventide.engine.memory.keys import KEYS_MOST, KeyLimit
+from eventide.engine.memory.keys import KEYS_MOST, KeyLimit, limit_of
 from eventide.engine.memory.memory import Memory, Spillable, bytes_of
 from eventide.engine.memory.spill import ColdFile
 
-__all__ = ["KEYS_MOST", "ColdFile", "KeyLimit", "Memory", "Spillable", "bytes_of"]
+__all__ = ["KEYS_MOST", "ColdFile", "KeyLimit", "Memory", "Spillable", "bytes_of", "limit_of"]

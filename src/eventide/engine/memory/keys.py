@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from eventide.engine.keys import KeyTable
+from eventide.engine.means import Means
+from eventide.flow import ARRIVAL, OFFSET, rows_as_text
 
 KEYS_MOST = 50_000_000
 """How many keys a run knows unless it is told otherwise."""
@@ -69,10 +71,16 @@ class KeyLimit:
         elif self._recent.len() * _RECENT_SHARE > self._known.len():
             self._known, self._recent = pl.concat([self._known, self._recent]).sort(), self._recent.clear()
 
-    @property
-    def reason(self) -> str:
-        """Why a row was refused."""
-        return f"its key is not among the first {self.most:,}"
+    def as_refused(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows beyond the limit as dead letters."""
+        shown = rows.select(name for name in rows.columns if name in (OFFSET, ARRIVAL) or not name.startswith("_"))
+        return shown.select(
+            OFFSET,
+            ARRIVAL,
+            pl.lit(f"its key is not among the first {self.most:,}").alias("reason"),
+            pl.lit(", ".join(self.table.names)).alias("field"),
+            rows_as_text(shown),
+        )
 
 
 def _among(values: pl.Series, ordered: pl.Series) -> pl.Series:
@@ -81,3 +89,10 @@ def _among(values: pl.Series, ordered: pl.Series) -> pl.Series:
         return pl.Series([False]).new_from_index(0, values.len())
     places = ordered.search_sorted(values).clip(upper_bound=ordered.len() - 1)
     return ordered.gather(places) == values
+
+
+def limit_of(means: Means, table: KeyTable | None) -> KeyLimit | None:
+    """The limit on a table; None where there is no table or no limit."""
+    if table is None or means.keys_most is None:
+        return None
+    return KeyLimit(table, means.keys_most, means.tell)
