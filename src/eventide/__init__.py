@@ -5,6 +5,7 @@
 Law: the same events give the same answer - at any speed, any batch size - and no event disappears without a trace.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from eventide.connectors import (
@@ -48,7 +49,6 @@ from eventide.expressions import (
 )
 from eventide.instants import Instant
 from eventide.plan import Stream
-from eventide.runners import Inspection, Outcome, inspect
 from eventide.semantics.detection import ewma, half_space_trees, hampel, seasonal, zscore
 from eventide.semantics.eventtime import (
     OwnStrategy,
@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         write_webhook,
         write_websocket,
     )
+    from eventide.runners import Inspection, Outcome, inspect
 
 __version__ = "0.1.0"
 
@@ -189,14 +190,20 @@ __all__ = [
 ]
 
 
+_ROOMS = {
+    "Advice": "advice",
+    "Inspection": "runners",
+    "Outcome": "runners",
+    "advise": "advice",
+    "inspect": "runners",
+    "what_if": "advice",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Advice, and what belongs to other systems, is brought along when it is asked for first."""
-    if name in ("Advice", "advise", "what_if"):
-        from eventide import advice
-
-        return getattr(advice, name)
+    """What a sentence alone does not need is brought along when it is asked for first: the engine, advice, and what
+    belongs to other systems.
+    """
     if name in __all__:
-        from eventide import connectors
-
-        return getattr(connectors, name)
+        return getattr(import_module(f"eventide.{_ROOMS.get(name, 'connectors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
