@@ -16,7 +16,7 @@ help:
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (needs strace)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
-	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=kafka)"
+	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=\"kafka cassandra mongodb rabbitmq\")"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
 	@echo "make clean   remove the environment and all output"
 

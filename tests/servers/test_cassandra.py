@@ -52,7 +52,12 @@ def session(node: Cassandra) -> Iterator[Session]:
 
 def entered(node: Cassandra) -> Session:
     """A session."""
-    return Cluster([("127.0.0.1", node.port)], auth_provider=PlainTextAuthProvider(USER, USER)).connect()
+    auth = PlainTextAuthProvider(USER, USER)
+    made = Cluster(
+        [("127.0.0.1", node.port)], auth_provider=auth, connect_timeout=60, control_connection_timeout=60
+    ).connect()
+    made.default_timeout = 60
+    return made
 
 
 @pytest.fixture(autouse=True)

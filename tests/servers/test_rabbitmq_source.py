@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -11,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers.messages_of_rabbitmq import make, numbered, numbers, opened, read, send, source, waiting
+from tests.servers.messages_of_rabbitmq import SCHEMA, make, numbered, numbers, opened, read, send, source, waiting
 
 import eventide as et
 from eventide.connectors.rabbitmq import queue as queue_module
@@ -150,6 +151,28 @@ def test_a_queue_is_read_through_stops_and_kills_of_the_broker(
     logs.close()
     streamed.close()
     assert waiting(broker, queue) == 0
+
+
+def test_what_is_kept_while_an_acknowledgement_is_on_its_way_gets_one_of_its_own() -> None:
+    """Without a broker, since no broker can be made to wait there."""
+    one = et.read_rabbitmq("q", address="amqp://h", schema=SCHEMA).plan.inputs[0].source
+    taking: Any = queue_module.Taking(one, None, queue_module.Names())  # type: ignore[arg-type] # it keeps nothing here
+    said: list[int] = []
+
+    class Channel:
+        is_closed = False
+
+        async def basic_ack(self, tag: int, multiple: bool) -> None:
+            said.append(tag)
+            taking._settled = 9
+
+    async def twice() -> None:
+        taking._settled = 5
+        for _ in range(3):
+            await taking._acknowledge(Channel())
+
+    asyncio.run(twice())
+    assert said == [5, 9]
 
 
 def test_what_a_disk_does_not_keep_is_not_acknowledged(broker: RabbitMq, queue: str, context: ReadContext) -> None:

@@ -89,8 +89,12 @@ def compare(store: str, folder: Path, rows_of: Callable[[str], list[dict[str, An
 
 def test_cassandra(cassandra: Cassandra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODES", f"{USER}:{USER}@127.0.0.1:{cassandra.port}")
-    with Cluster([("127.0.0.1", cassandra.port)], auth_provider=PlainTextAuthProvider(USER, USER)) as cluster:
+    auth = PlainTextAuthProvider(USER, USER)
+    with Cluster(
+        [("127.0.0.1", cassandra.port)], auth_provider=auth, connect_timeout=60, control_connection_timeout=60
+    ) as cluster:
         session = cluster.connect()
+        session.default_timeout = 60
         session.execute("CREATE KEYSPACE runs WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
 
         def rows_of(table: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from eventide.errors import SinkError
 
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::(?P<port>\d{1,5}))?")
-_CONNECT_S = 10
+_CONNECT_S = 20
 _REQUEST_S = 20
 
 
@@ -117,6 +117,7 @@ def connect(address: Address, consistency: str) -> Any:
         list(address.nodes),
         auth_provider=auth,
         connect_timeout=_CONNECT_S,
+        control_connection_timeout=_CONNECT_S,
         execution_profiles={place.EXEC_PROFILE_DEFAULT: profile},
         application_name="eventide",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -140,7 +141,8 @@ class Taking:
         loop = asyncio.get_running_loop()
 
         def done(answer: int | OSError) -> None:
-            loop.call_soon_threadsafe(self._settle, answer, last, len(values))
+            with suppress(RuntimeError):  # the loop has ended, with a fault
+                loop.call_soon_threadsafe(self._settle, answer, last, len(values))
 
         while not self.consumer.stopping:
             try:
@@ -170,8 +172,8 @@ class Taking:
                 "start again"
             )
         if self._settled > self._acked and not channel.is_closed:
-            await channel.basic_ack(self._settled, multiple=True)
-            self._acked = self._settled
+            self._acked = self._settled  # before others are settled, while this one is on its way
+            await channel.basic_ack(self._acked, multiple=True)
 
 
 def open_queue(source: RabbitMqQueue, context: ReadContext, positions: Mapping[str, Position]) -> JournalLogs:

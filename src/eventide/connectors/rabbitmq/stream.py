@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from eventide.connectors.rabbitmq.source import RabbitMqQueue
 
 _AT_ONCE = 1_000
-_FIRST_S = 5.0
+_FIRST_S = 30.0
+_PART_BYTES = 4 * 2**20
 _ROOM_S = 0.01
 
 
@@ -159,15 +160,25 @@ class Taking:
             )
 
     async def _put(self, found: Sequence[DeliveredMessage]) -> None:
-        while not self.intake.has_room and not self.consumer.stopping:
-            await asyncio.sleep(_ROOM_S)
-        if self.consumer.stopping:
-            return
+        """Hand messages on, some megabytes at a time: a stream sends whole chunks, whatever was asked for."""
+        start = 0
+        while start < len(found):
+            while not self.intake.has_room and not self.consumer.stopping:
+                await asyncio.sleep(_ROOM_S)
+            if self.consumer.stopping:
+                return
+            size, end = 0, start
+            while end < len(found) and size < _PART_BYTES:
+                size += len(found[end].body)
+                end += 1
+            part = self._part(found[start:end])
+            self.intake.put(part, len(part.values), size)
+            self.next, start = part.offsets[-1] + 1, end
+
+    def _part(self, found: Sequence[DeliveredMessage]) -> Part:
         offsets = [_offset(one, self.source.queue) for one in found]
-        values = [one.body for one in found]
         keys = [one.routing_key or "" for one in found]
-        self.intake.put(Part(values, offsets, keys, self.context.clock.now_us()), len(values), sum(map(len, values)))
-        self.next = offsets[-1] + 1
+        return Part([one.body for one in found], offsets, keys, self.context.clock.now_us())
 
 
 def _offset(message: DeliveredMessage, queue: str) -> int:
