@@ -162,6 +162,14 @@ def test_a_flip_or_a_cut_at_every_byte_of_a_shared_file_is_seen_and_an_older_che
     assert not folder.newest().damaged
 
 
+def test_a_run_with_a_bound_of_memory_holds_no_second_copy() -> None:
+    state = StateFolder(Path("/s"), SimulatedDisk(), pieces=Pieces(0))
+    job(readings(60)).write(et.write_csv("/out/r.csv")).run(show=False, state=state, memory="1GB")
+    assert state.epochs()
+    assert not state.pieces.chains
+    assert not state.disk.names(state.shared)
+
+
 def test_a_savepoint_stands_by_itself(folder: StateFolder) -> None:
     frames = growing(folder, 4)
     target = StateFolder(Path("/kept"), folder.disk)

@@ -37,10 +37,13 @@ class Chain:
 
 @dataclass
 class Pieces:
-    """The chains of the last checkpoint, and how many checkpoints ago the first file of them was written."""
+    """The chains of the last checkpoint, and how many checkpoints ago the first file of them was written. Where it is
+    not `enabled` no frame is held, and each checkpoint is whole.
+    """
 
     large_bytes: int = LARGE_BYTES
     patches_most: int = PATCHES_MOST
+    enabled: bool = True
     chains: Mapping[str, Chain] = field(default_factory=dict)
     age: int = 0
 
@@ -49,7 +52,7 @@ class Pieces:
         whole = self.age >= self.patches_most
         made = Planned({}, {}, 0 if whole or not self.chains else self.age + 1)
         for number, (name, frame) in enumerate(state_frames(checkpoint).items()):
-            if frame.estimated_size() >= self.large_bytes and fits(frame):
+            if self.enabled and frame.estimated_size() >= self.large_bytes and fits(frame):
                 before = None if whole else self.chains.get(name)
                 chain, data = _next(frame, name, f"{checkpoint.epoch:08}-{number}", before)
                 made.chains[name] = chain
