@@ -20,6 +20,7 @@ def test_every_release_has_left_its_state() -> None:
         ("0.1.0", "session"),
         ("0.1.0", "sliding"),
     ]
+    assert [path.name for path in FOLDERS if path.parent.name == "format-2"] == ["revised", "session", "sliding"]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.epochs.test_resume import Ticking, job, readings, stop_after
 
@@ -50,6 +50,7 @@ def written(rows: pl.DataFrame) -> bytes:
     return made.getvalue()
 
 
+@settings(deadline=None)
 @given(ROWS, ROWS, st.data())
 def test_a_frame_is_put_together_as_it_was(
     before: list[tuple[object, ...]], new: list[tuple[object, ...]], data: st.DataObject
@@ -62,6 +63,17 @@ def test_a_frame_is_put_together_as_it_was(
     made = patched(frame(before), patch)
     assert made.schema == now.schema
     assert repr(made.rows()) == repr(now.rows())
+
+
+@settings(deadline=None)
+@given(ROWS, ROWS, st.data())
+def test_where_order_means_nothing_the_rows_are_the_same(
+    before: list[tuple[object, ...]], new: list[tuple[object, ...]], data: st.DataObject
+) -> None:
+    now = frame(data.draw(st.permutations(before + new)))
+    patch = difference(frame(before), now, ordered=False)
+    assert patch is not None
+    assert sorted(map(repr, patched(frame(before), patch).rows())) == sorted(map(repr, now.rows()))
 
 
 def test_what_is_kept_costs_no_rows() -> None:
@@ -89,11 +101,11 @@ def checkpoint(epoch: int, state: pl.DataFrame) -> Checkpoint:
     return Checkpoint("run", epoch, Fingerprint({}, {}, {}, {}, {}), {}, Snapshot({}, {"big": state}))
 
 
-def growing(folder: StateFolder, epochs: int) -> dict[int, pl.DataFrame]:
-    """Epochs in each of which a few rows of five hundred change; the frames by epoch."""
+def growing(folder: StateFolder, epochs: int, rows: int = 700) -> dict[int, pl.DataFrame]:
+    """Epochs in each of which a few rows change; the frames by epoch."""
     made: dict[int, pl.DataFrame] = {}
     for epoch in range(1, epochs + 1):
-        drawn = [key * 2654435761 % 2**60 for key in range(500)]
+        drawn = [key * 2654435761 % 2**60 for key in range(rows)]
         made[epoch] = pl.DataFrame({"key": [*drawn[:epoch], *(key + epoch for key in range(5)), *drawn[epoch:]]})
         folder.write(checkpoint(epoch, made[epoch]), "test")
         folder.prune(epoch)
@@ -106,7 +118,7 @@ def folder() -> StateFolder:
 
 
 def test_checkpoints_share_files_and_old_files_go(folder: StateFolder) -> None:
-    frames = growing(folder, 23)
+    frames = growing(folder, 23, rows=5_000)
     for epoch in folder.epochs():
         assert folder.read(epoch).state.frames["big"].equals(frames[epoch])
     # 21 begins anew behind 20, whose files are those of 16 to 20
@@ -148,6 +160,14 @@ def test_a_flip_or_a_cut_at_every_byte_of_a_shared_file_is_seen_and_an_older_che
         disk.write(folder.shared / name, whole)
     assert tried > 1_000
     assert not folder.newest().damaged
+
+
+def test_a_run_with_a_bound_of_memory_holds_no_second_copy() -> None:
+    state = StateFolder(Path("/s"), SimulatedDisk(), pieces=Pieces(0))
+    job(readings(60)).write(et.write_csv("/out/r.csv")).run(show=False, state=state, memory="1GB")
+    assert state.epochs()
+    assert not state.pieces.chains
+    assert not state.disk.names(state.shared)
 
 
 def test_a_savepoint_stands_by_itself(folder: StateFolder) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the state of this version for ever: run once at a release, `python -m tests.state.make`.
+"""Keeps the state of this version for ever: run once at a release, `python -m tests.state.make [FOLDER [pieces]]`.
 
 Law: a folder that was kept is never written again; later versions must open it and come to the answer beside it.
 """
@@ -14,6 +14,7 @@ import polars as pl
 
 import eventide as et
 from eventide.engine.epochs import MANIFEST, StateFolder
+from eventide.engine.epochs.pieces import Pieces
 from eventide.runners.embedded import Running
 from eventide.testing import TestClock
 
@@ -59,8 +60,18 @@ def _half(running: Running) -> object:
     return beat
 
 
-def make(version: str) -> None:
-    """Run each plan to its half with a state folder, keep that, and what the whole run gives."""
+class Ticking(TestClock):
+    """A wall clock that moves whenever it is asked, so that each batch is an epoch."""
+
+    def now_us(self) -> int:
+        self.time_us += 1_000
+        return self.time_us
+
+
+def make(version: str, *, in_pieces: bool = False) -> None:
+    """Run each plan to its half with a state folder, keep that, and what the whole run gives. `in_pieces` keeps it as
+    large state is written, in files that checkpoints share.
+    """
     target = HERE / version
     target.mkdir()
     for name in PLANS:
@@ -72,9 +83,11 @@ def make(version: str) -> None:
         sentence(name).run(show=False)
         Path("out.csv").rename("expected.csv")
         Path("late.ndjson").rename("expected.ndjson")
-        state = StateFolder(Path("state"), kept=1)
-        sentence(name).run(show=False, state=state, rows_max=100, clock=TestClock(), observe=_half)
-        [epoch] = state.epochs()
+        pieces, clock = (Pieces(0), Ticking()) if in_pieces else (Pieces(), TestClock())
+        state = StateFolder(Path("state"), kept=1, pieces=pieces)
+        sentence(name).run(show=False, state=state, rows_max=100, clock=clock, checkpoint_every="10ms", observe=_half)
+        epoch = state.epochs()[-1]
+        assert bool(state.disk.names(state.shared)) is in_pieces
         assert (state.checkpoints / f"{epoch:08}" / MANIFEST).exists()
         (state.path / "lock").unlink()
     shutil.copyfile(target / "revised" / "readings.csv", target / "readings.csv")
@@ -83,4 +96,4 @@ def make(version: str) -> None:
 
 
 if __name__ == "__main__":
-    make(sys.argv[1] if len(sys.argv) > 1 else et.__version__)
+    make(sys.argv[1] if len(sys.argv) > 1 else et.__version__, in_pieces=sys.argv[2:] == ["pieces"])

@@ -102,9 +102,9 @@ class Shape:
             rows = rows.with_columns(*marks)
         return plain(rows)
 
-    def empty(self, *, marked: bool) -> pl.DataFrame:
-        """A frame without rows, for a table that has to be made."""
-        return self.rows(pl.DataFrame(schema=dict(self.columns)), 0 if marked else None)
+    def empty(self) -> pl.DataFrame:
+        """A frame without rows, for a commit that only says where the table stands."""
+        return self.rows(pl.DataFrame(schema=dict(self.columns)), None)
 
 
 def plain(rows: pl.DataFrame) -> pl.DataFrame:

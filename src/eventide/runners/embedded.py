@@ -134,6 +134,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
             from eventide.runners.durable import Durable
 
             folder = state if isinstance(state, StateFolder) else StateFolder.at(state, checkpoints_kept)
+            folder.pieces.enabled = memory is None  # what changed is found beside a copy of what was
             held.enter_context(locked(folder))
             context = ReadContext(wall, disk=folder.disk, state=folder.path)
             durable = Durable(plan, pipeline, folder, wall)

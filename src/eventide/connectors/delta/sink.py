@@ -74,16 +74,19 @@ class DeltaRows:
         self._told(lambda: self._upsert(made, epoch) if self._shape.identity else self._append(made, epoch))
 
     def take_back(self, epoch: int) -> None:
+        self._told(lambda: self._take_back(epoch))
+
+    def _take_back(self, epoch: int) -> None:
         table = self._table()
         if table is None:
             return
         commit = self._commit(epoch)
         if self._shape.identity:
-            self._told(lambda: self._write(self._shape.empty(marked=False), commit))
+            self._write(self._shape.empty(), commit)
         else:
             # the name of a run is made of letters and digits only
             later = f"_run = '{self._shape.run}' AND _epoch > {int(epoch)}"
-            self._told(lambda: table.delete(later, commit_properties=commit))
+            table.delete(later, commit_properties=commit)
 
     def _table(self) -> DeltaTable | None:
         made = self._delta.DeltaTable

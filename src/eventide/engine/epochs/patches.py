@@ -29,8 +29,10 @@ def fits(frame: pl.DataFrame) -> bool:
     return frame.width > 0 and all(_is_comparable(dtype) for dtype in frame.dtypes)
 
 
-def difference(before: pl.DataFrame, now: pl.DataFrame) -> Patch | None:
-    """What makes a frame of the one before; None when they are of different columns."""
+def difference(before: pl.DataFrame, now: pl.DataFrame, *, ordered: bool = True) -> Patch | None:
+    """What makes a frame of the one before; None when they are of different columns. Where the order of rows means
+    nothing (`ordered` is false), kept rows come in the order that they had, then the new ones.
+    """
     if before.schema != now.schema:
         return None
     old, new = _bits(before), _bits(now)
@@ -38,7 +40,7 @@ def difference(before: pl.DataFrame, now: pl.DataFrame) -> Patch | None:
     known = place.is_not_null()
     same = _equal(old[place.drop_nulls()], new.filter(known))
     place = place.scatter(known.arg_true().filter(~same), None)
-    return Patch(_runs(place), now.filter(place.is_null()))
+    return Patch(_runs(place if ordered else place.sort(nulls_last=True)), now.filter(place.is_null()))
 
 
 def _places(old: pl.DataFrame, new: pl.DataFrame) -> pl.Series:
