@@ -20,14 +20,14 @@ from eventide.errors import SpillError
 from eventide.expressions import Aggregation
 from eventide.plan import LATE, RESULTS, Deduplicate, Input, Plan
 from eventide.runners.embedded import Running
-from eventide.semantics.eventtime import EventTime
+from eventide.semantics.eventtime import Bounded, EventTime
 from eventide.semantics.lateness import Early, Lateness
-from eventide.semantics.windows import Window
+from eventide.semantics.windows import Sliding, Window
 from eventide.testing import laws, streams
 from eventide.testing.reference import Query
 
 
-@settings(QUIET, max_examples=30)
+@settings(QUIET, max_examples=20)
 @given(
     streams.windows(),
     streams.event_times(),
@@ -72,6 +72,26 @@ def test_sizes_are_read_as_people_write_them(text: int | str, expected: int) -> 
 def test_what_is_no_size_is_refused_by_name(text: int | str) -> None:
     with pytest.raises(ValueError, match="memory="):
         bytes_of(text, "memory")
+
+
+@settings(QUIET, max_examples=15)
+@given(
+    st.sampled_from([Sliding(9, 9), Sliding(4, 4, 1), Sliding(12, 4), Sliding(3, 5)]),
+    st.integers(0, 15).map(lambda delay: EventTime("at", Bounded(delay), max_future_us=None)),
+    st.booleans(),
+    st.data(),
+)
+def test_slices_on_the_disk_are_taken_once_and_whole(
+    window: Sliding, event_time: EventTime, fill: bool, data: st.DataObject
+) -> None:
+    drawn = data.draw(streams.entries(("one", "two"), most=40))
+    query = Query(event_time, ("key",), window, (*PLAIN, *MORE[:2]), fill_empty=fill)
+    manners = (
+        laws.Manner((5,)),
+        laws.Manner((4,), memory=1),
+        laws.Manner((2, 5), 2, frozenset({1, 6}), memory=2_000),
+    )
+    laws.law_same_in_every_manner(query, drawn, streams.COLUMNS, ("one", "two"), manners)
 
 
 @settings(QUIET, max_examples=25)
