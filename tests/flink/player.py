@@ -24,7 +24,7 @@ _OPENS = ("java.lang", "java.util", "java.lang.invoke", "java.time", "java.util.
 class Player:
     """A running `eventide.flink.Play`."""
 
-    process: subprocess.Popen[str] = field(default_factory=lambda: _started())
+    process: subprocess.Popen[str] = field(default_factory=lambda: _started())  # noqa: PLW0108 - it stands further down
 
     def play(
         self,
