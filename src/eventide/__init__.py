@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         read_http,
         read_iceberg,
         read_kafka,
+        read_mqtt,
         read_nats,
         read_postgres,
         read_rabbitmq,
@@ -85,9 +86,12 @@ if TYPE_CHECKING:
         write_iceberg,
         write_kafka,
         write_mongodb,
+        write_mqtt,
         write_nats,
         write_postgres,
         write_rabbitmq,
+        write_webhook,
+        write_websocket,
     )
 
 __version__ = "0.1.0"
@@ -152,6 +156,7 @@ __all__ = [
     "read_http",
     "read_iceberg",
     "read_kafka",
+    "read_mqtt",
     "read_nats",
     "read_ndjson",
     "read_parquet",
@@ -172,11 +177,14 @@ __all__ = [
     "write_iceberg",
     "write_kafka",
     "write_mongodb",
+    "write_mqtt",
     "write_nats",
     "write_ndjson",
     "write_parquet",
     "write_postgres",
     "write_rabbitmq",
+    "write_webhook",
+    "write_websocket",
     "zscore",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,6 +159,13 @@ def test_nothing_is_let_go_of_when_a_sink_fails(keeping: dict[str, Any]) -> None
         run(heard, refused, **(keeping | ({"state": folder()} if "state" in keeping else {})))
     assert heard.told == []
     assert heard.closed
+
+
+def test_a_replayed_source_hears_it_too() -> None:
+    state = folder()
+    heard = Heard(state)
+    run(heard, et.replay(et.Stream.from_source(Queue(heard)), speed=math.inf), state=state, checkpoint_every="1us")
+    assert heard.told[-1] == (100, 100)
 
 
 def test_sources_opened_before_one_that_fails_are_closed() -> None:

@@ -20,11 +20,27 @@ FOLDER = Path(__file__).resolve().parents[2] / "flink"
 _OPENS = ("java.lang", "java.util", "java.lang.invoke", "java.time", "java.util.concurrent")
 
 
+def _started() -> subprocess.Popen[str]:
+    target = FOLDER / "target"
+    class_path = ":".join(
+        [str(target / "classes"), str(target / "test-classes"), (target / "test-class-path.txt").read_text().strip()]
+    )
+    opens = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in _OPENS]
+    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *opens, "-cp", class_path]
+    return subprocess.Popen(
+        [*command, "eventide.flink.Play"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
 @dataclass
 class Player:
     """A running `eventide.flink.Play`."""
 
-    process: subprocess.Popen[str] = field(default_factory=lambda: _started())  # noqa: PLW0108 - it stands further down
+    process: subprocess.Popen[str] = field(default_factory=_started)
 
     def play(
         self,
@@ -54,8 +70,10 @@ class Player:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(timeout=20)
+        self.process.stdout.close()
 
 
 def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
@@ -64,6 +82,7 @@ def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
     return {"version": VERSION, "sources": [{"logs": list(logs)}], **operators_tree(plan, query, inputs), "outputs": []}
 
 
+<<<<<<< HEAD
 def _started() -> subprocess.Popen[str]:
     target = FOLDER / "target"
     class_path = ":".join(
@@ -80,6 +99,8 @@ def _started() -> subprocess.Popen[str]:
     )
 
 
+=======
+>>>>>>> 0b58178 (eventide compile shows a pipeline's SQL for Flink; check and explain say what Flink cannot run)
 def _entry(entry: Entry, columns: Sequence[str]) -> list[object]:
     match entry:
         case Event(log, offset, row, arrival_us):

@@ -179,13 +179,21 @@ def test_a_full_disk_refuses_and_later_goes_on() -> None:
         check(Journal(disk, AT), 0, journal.next)
 
 
-def test_a_journal_says_when_it_is_full() -> None:
-    journal = Journal(SimulatedDisk(), AT, JournalSettings(most_bytes=1_000, segment_bytes=300))
+def test_a_journal_is_full_of_what_is_not_worked_off_even_if_it_is_still_kept() -> None:
+    journal = Journal(SimulatedDisk(), AT, JournalSettings(most_bytes=1_300))
     while not journal.is_full:
-        journal.append([bytes(100)], [0])
-    assert journal.next == 7
-    journal.let_go(5)
+        journal.append([bytes(100)], [0])  # a header of 28, a head of 28, 12, 100: a segment each
+    assert journal.next == 8
+    journal.let_go(0, worked_off=1)
     assert not journal.is_full
+    journal.append([bytes(100)], [0])
+    assert journal.is_full
+    journal.append([bytes(5_000)], [0])
+    journal.let_go(0, worked_off=9)
+    assert journal.is_full
+    journal.let_go(0, worked_off=10)
+    assert not journal.is_full
+    assert len(journal.read(0, 100, 10**6)) == 10
 
 
 def test_whatever_the_machine_forgets_what_was_confirmed_is_there() -> None:

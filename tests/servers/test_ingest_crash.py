@@ -12,9 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from eventide.testing.services import running as mosquitto_running
+from eventide.testing.services.mosquitto import Mosquitto
 from eventide.testing.services.service import free_port
 
+_MQTT = """
+import eventide as et
+pipeline = et.read_mqtt("a", server="{address}", schema={{"n": int}}).write(et.write_ndjson("out/"))
+"""
 _HTTP = """
 import eventide as et
 pipeline = et.read_http("127.0.0.1:{port}", schema={{"n": int}}).write(et.write_ndjson("out/"))
@@ -88,6 +96,37 @@ def test_what_was_accepted_over_http_comes_out_once_however_often_the_run_is_kil
     assert len(accepted) > 100
     assert found == [*sorted(set(found) - {-1}), -1]
     assert set(accepted) <= set(found) <= {*accepted, *unanswered, -1}
+
+
+def test_what_an_mqtt_broker_was_told_is_kept_comes_out_however_often_the_run_is_killed(tmp_path: Path) -> None:
+    """Nothing is lost; a message comes twice only when the kill fell between keeping and acknowledging it."""
+    (tmp_path / "broker").mkdir()
+    with mosquitto_running(Mosquitto(tmp_path / "broker")) as broker:
+        job = _MQTT.format(address=broker.address)
+        sent, number = list[int](), 0
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        for round_ in range(4):
+            with running(tmp_path, job) as process:
+                while not shown(tmp_path):  # the session is there when the first message was heard
+                    client.publish("a", b'{"n": -1}', 1).wait_for_publish(10)
+                    threading.Event().wait(0.05)
+                killer = threading.Timer(0.3 * round_ + 0.05, process.kill)
+                killer.start()
+                while process.poll() is None:
+                    client.publish("a", json.dumps({"n": number}), 1).wait_for_publish(10)
+                    sent, number = [*sent, number], number + 1
+        client.publish("a", json.dumps({"n": number}), 1).wait_for_publish(10)
+        client.disconnect()
+        client.loop_stop()
+        with running(tmp_path, job) as process:
+            while number not in shown(tmp_path):
+                threading.Event().wait(0.05)
+            stopped(process)
+    found = [one for one in shown(tmp_path) if one >= 0]
+    assert list(dict.fromkeys(found)) == list(range(number + 1))
+    assert len(found) - number - 1 <= 4 * 200
 
 
 def test_memory_stays_bounded_whatever_is_sent(tmp_path: Path) -> None:

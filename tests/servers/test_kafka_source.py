@@ -108,18 +108,6 @@ def test_poison_becomes_dead_letters_with_log_offset_and_text(kafka: Kafka, topi
     assert out.dead_letters.get_column("reason")[0] == "the message has no value (a tombstone)"
 
 
-def test_a_message_that_is_too_long_costs_itself(kafka: Kafka, topics: Topics) -> None:
-    topic = topics.make(max_message_bytes="33554432")
-    big = json.dumps({"k": "x" * 900_000, "n": 1})
-    topics.send(topic, big, '{"k":"a","n":2}')
-    read = et.read_kafka(topic, servers=kafka.address, schema=SCHEMA, bounded=True)
-    assert read.run(show=False).results.get_column("n").to_list() == [1, 2]
-    short = et.read_kafka(topic, servers=kafka.address, schema=SCHEMA, bounded=True, record_max_bytes=1_000)
-    out = short.run(show=False)
-    assert out.results.rows() == [("a", 2)]
-    assert out.dead_letters.get_column("reason").to_list() == ["longer than 1,000 bytes"]
-
-
 def test_csv_values_are_read_each_by_itself(kafka: Kafka, topics: Topics) -> None:
     topic = topics.make()
     topics.send(topic, "a,1", '"b\nc",2', '"open,3', 'd"x",4', '"e,f",5', "g,6\nh,7", "2")

@@ -166,19 +166,6 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
     assert asked(server, f"SELECT count(*) FROM {table}") == [(2,)]
 
 
-def test_a_server_that_stays_away_stops_the_run_with_a_remedy(server: Postgres, table: str) -> None:
-    writer = opened(server, table, APPENDED)
-    server.stop()
-    try:
-        with pytest.raises(et.SinkError, match=r"cannot connect to PostgreSQL.*Check that the server runs"):
-            writer.deliver(1, EPOCHS[0])
-    finally:
-        server.start()
-    writer.deliver(1, EPOCHS[0])
-    writer.close()
-    assert asked(server, f"SELECT count(*) FROM {table}") == [(2,)]
-
-
 def test_a_wrong_password_is_told_without_it(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(server, f"DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN PASSWORD '{PASSWORD}'")
     address = f"postgresql://keeper:{{}}@127.0.0.1:{server.port}/postgres"
@@ -274,29 +261,6 @@ def doses(server: Postgres, table: str, **settings: Any) -> Stream:
 def reader_of(stream: Stream, position: dict[str, Any] | None = None) -> LogReader:
     source = stream.plan.inputs[0].source
     return source.open(ReadContext(), {source.name: position or {}}).discover()[0]
-
-
-def test_rows_come_in_order_with_their_numbers_as_offsets(server: Postgres, table: str) -> None:
-    reader = reader_of(doses(server, filled(server, table)))
-    batches = read_all(reader)
-    reader.close()
-    rows = pl.concat([batch.rows for batch in batches])
-    assert rows.get_column("_offset").to_list() == list(range(1_000))
-    found = rows.select("id", "sensor", pl.col("at").cast(pl.Int64) // 1_000, "dose").rows()
-    assert found == READINGS
-
-
-@pytest.mark.parametrize("place", [1, 97, 999, 1_000])
-def test_reading_goes_on_at_a_position(server: Postgres, table: str, place: int) -> None:
-    stream = doses(server, filled(server, table))
-    first = reader_of(stream)
-    read_all(first, 1, place)
-    position = dict(first.position())
-    first.close()
-    reader = reader_of(stream, position)
-    rest = [number for batch in read_all(reader) for number in batch.rows.get_column("id")]
-    reader.close()
-    assert rest == list(range(place, 1_000))
 
 
 def test_a_table_that_changed_in_front_of_the_position_stops_the_run(server: Postgres, table: str) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from eventide.connectors.iceberg.source import read_iceberg
     from eventide.connectors.kafka.read import read_kafka, write_kafka
     from eventide.connectors.mongodb.sink import write_mongodb
+    from eventide.connectors.mqtt.sink import write_mqtt
+    from eventide.connectors.mqtt.source import read_mqtt
     from eventide.connectors.nats.sink import write_nats
     from eventide.connectors.nats.source import read_nats
     from eventide.connectors.notifications import notify
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from eventide.connectors.rabbitmq.source import read_rabbitmq
     from eventide.connectors.tables.duckdb import write_duckdb
     from eventide.connectors.tables.duckdb_rows import read_duckdb
+    from eventide.connectors.webhook.sink import write_webhook
+    from eventide.connectors.websocket.sink import write_websocket
 
 __all__ = [
     "Feed",
@@ -51,6 +55,7 @@ __all__ = [
     "read_http",
     "read_iceberg",
     "read_kafka",
+    "read_mqtt",
     "read_nats",
     "read_ndjson",
     "read_parquet",
@@ -64,11 +69,14 @@ __all__ = [
     "write_iceberg",
     "write_kafka",
     "write_mongodb",
+    "write_mqtt",
     "write_nats",
     "write_ndjson",
     "write_parquet",
     "write_postgres",
     "write_rabbitmq",
+    "write_webhook",
+    "write_websocket",
 ]
 
 _OF_SYSTEMS = {
@@ -82,6 +90,7 @@ _OF_SYSTEMS = {
     "read_http": "http.source",
     "read_iceberg": "iceberg.source",
     "read_kafka": "kafka.read",
+    "read_mqtt": "mqtt.source",
     "read_nats": "nats.source",
     "read_postgres": "postgres.source",
     "read_rabbitmq": "rabbitmq.source",
@@ -91,9 +100,12 @@ _OF_SYSTEMS = {
     "write_iceberg": "iceberg.sink",
     "write_kafka": "kafka.read",
     "write_mongodb": "mongodb.sink",
+    "write_mqtt": "mqtt.sink",
     "write_nats": "nats.sink",
     "write_postgres": "postgres.sink",
     "write_rabbitmq": "rabbitmq.sink",
+    "write_webhook": "webhook.sink",
+    "write_websocket": "websocket.sink",
 }
 """Functions that are brought along when they are asked for first, with the module of each."""
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from eventide.flow import ARRIVAL, OFFSET, Batch, LogReader, LogSet, Position, ReadContext, Source, no_refused
+from eventide.flow import (
+    ARRIVAL,
+    OFFSET,
+    Acknowledged,
+    Batch,
+    LogReader,
+    LogSet,
+    Position,
+    ReadContext,
+    Source,
+    no_refused,
+)
 
 _FOREVER_US = 2**61
 _FROM = "replay_from"
@@ -158,6 +169,10 @@ class ReplayReader:
     def _given(self) -> Position:
         before = self._inner.position()
         return {**before, "offset": self._next, _FROM: before["offset"]}
+
+    def decided(self, position: Position, oldest: Position) -> None:
+        if isinstance(self._inner, Acknowledged):
+            self._inner.decided(_inner(position), _inner(oldest))
 
     def close(self) -> None:
         self._inner.close()

@@ -20,10 +20,13 @@ _FOLDERS = {
     "iceberg": "iceberg",
     "kafka": "kafka",
     "mongodb": "mongodb",
+    "mqtt": "mqtt",
     "nats": "nats",
     "notify": "notifications",
     "postgres": "postgres",
     "rabbitmq": "rabbitmq",
+    "webhook": "webhook",
+    "websocket": "websocket",
 }
 """The folder of each kind, in the order of the table of promises."""
 

@@ -33,10 +33,13 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """A journal holds at most `most_bytes`, and begins a new segment behind `segment_bytes`."""
+    """A journal is full when it holds `most_bytes` that are not worked off, and begins a new segment behind
+    `segment_bytes`, or an eighth of that. `in_order` is for its keeper.
+    """
 
     most_bytes: int = 2 * 2**30
     segment_bytes: int = 32 * 2**20
+    in_order: bool = False
 
 
 @dataclass
@@ -81,13 +84,14 @@ class Journal:
         """How many bytes at the end were not whole when it was opened."""
         self._disk = disk
         self._settings = settings or JournalSettings()
+        self._segment_bytes = min(self._settings.segment_bytes, self._settings.most_bytes // 8)
         self._salt = salt
         self._lock = threading.Lock()
         self._growing: bytes | None = None
         """The salt of the last segment while it may grow."""
         self._cursor: _Cursor | None = None
         disk.make_folder(folder)
-        self.begin = self._read_begin()
+        self.begin = self.worked_off = self._read_begin()
         names = [name for name in disk.names(folder) if name.endswith(_SUFFIX) and not name.startswith(".")]
         firsts = sorted(int(name.removesuffix(_SUFFIX)) for name in names)
         self._segments = [_Segment(first, disk.size(self._path(first)) or 0) for first in firsts]
@@ -102,16 +106,23 @@ class Journal:
             return max(self._segments[0].first, self.begin) if self._segments else self.next
 
     @property
-    def is_full(self) -> bool:
-        """True when nothing more should be accepted before something was let go of."""
+    def room_bytes(self) -> int:
+        """How much more should be accepted before something is worked off; 0 or less when it is full."""
         with self._lock:
-            return sum(one.size for one in self._segments) >= self._settings.most_bytes
+            ends = [*(one.first for one in self._segments[1:]), self.next]
+            waiting = (one.size for one, end in zip(self._segments, ends, strict=False) if end > self.worked_off)
+            return self._settings.most_bytes - sum(waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """True when nothing more should be accepted before something was worked off."""
+        return self.room_bytes <= 0
 
     def append(self, values: Sequence[bytes], arrivals_us: Sequence[int]) -> int:
         """Keep records, sure to last on return; gives the offset of the first. Raises `OSError`, and then none of them
         counts.
         """
-        if self._growing is None or self._segments[-1].size >= self._settings.segment_bytes:
+        if self._growing is None or self._segments[-1].size >= self._segment_bytes:
             self._begin_segment()
         segment, salt = self._segments[-1], self._growing
         assert salt is not None
@@ -150,8 +161,11 @@ class Journal:
             cursor.left = cursor.left[taken:]
         return found
 
-    def let_go(self, offset: int) -> None:
-        """Nobody will ask for what stands in front of an offset; whole segments in front of it are removed."""
+    def let_go(self, offset: int, worked_off: int | None = None) -> None:
+        """Nobody will ask for what stands in front of an offset; whole segments in front of it are removed. What stands
+        in front of `worked_off` does not count any more for a journal that is full, though it may be asked for.
+        """
+        self.worked_off = max(self.worked_off, offset if worked_off is None else worked_off)
         if offset <= self.begin:
             return
         text = b"%d" % offset
@@ -163,6 +177,13 @@ class Journal:
             self._segments = self._segments[len(gone) :]
         for one in gone:
             self._disk.remove(self._path(one.first))
+
+    def label(self, name: str, value: str) -> str:
+        """A value that the journal has for ever: the given one, if it has none yet."""
+        path = self.folder / name
+        if self._disk.size(path) is None:
+            self._disk.publish(path, value.encode())
+        return self._disk.read(path).decode()
 
     def _begin_segment(self) -> None:
         """Put the next segment in place, whole with its header."""

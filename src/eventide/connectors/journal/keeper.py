@@ -40,12 +40,15 @@ class Ended(Exception):
 
 
 class Keeper:
-    """Writes to a journal in a thread of its own. `wake` is set when something was kept."""
+    """Writes to a journal in a thread of its own. `wake` is set when something was kept. With `in_order`, behind a
+    fault all that follows is refused too, so that what is sent again does not stand behind what came after it.
+    """
 
-    def __init__(self, journal: Journal, clock: WallClock, wake: threading.Event) -> None:
+    def __init__(self, journal: Journal, clock: WallClock, wake: threading.Event, *, in_order: bool = False) -> None:
         self.journal = journal
         self.fault: OSError | None = None
         """What went wrong at the last attempt; None when it went well."""
+        self._in_order = in_order
         self._clock = clock
         self._wake = wake
         self._handed: deque[_Handed] = deque()
@@ -76,7 +79,7 @@ class Keeper:
             return self._has_room()
 
     def _has_room(self) -> bool:
-        return not self._closed and self._waiting_bytes < WAITING_BYTES_MOST and not self.journal.is_full
+        return not self._closed and self._waiting_bytes < min(WAITING_BYTES_MOST, self.journal.room_bytes)
 
     def close(self) -> None:
         """Accept nothing more, write what was handed over, and end the thread."""
@@ -106,10 +109,13 @@ class Keeper:
         values = [value for one in together for value in one.values]
         arrivals_us = [one.arrival_us for one in together for _ in one.values]
         answer: int | OSError
-        try:
-            answer, self.fault = self.journal.append(values, arrivals_us), None
-        except OSError as fault:
-            answer = self.fault = fault
+        if self._in_order and self.fault is not None:
+            answer = self.fault
+        else:
+            try:
+                answer, self.fault = self.journal.append(values, arrivals_us), None
+            except OSError as fault:
+                answer = self.fault = fault
         with self._changed:
             self._waiting_bytes -= sum(one.size_bytes for one in together)
             self._changed.notify_all()

@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from eventide.connectors.journal.journal import Journal, JournalSettings, Record
 from eventide.connectors.journal.keeper import Keeper
+from eventide.connectors.one_log import OneLog
 from eventide.errors import SourceError
-from eventide.flow import Batch, GrowingDisk, LogReader, Position, ReadContext, SystemDisk
+from eventide.flow import Batch, GrowingDisk, Position, ReadContext, SystemDisk
 
 _READ_BYTES = 16 * 2**20
 
@@ -49,7 +50,7 @@ class JournalReader:
 
     def decided(self, position: Position, oldest: Position) -> None:
         try:
-            self._journal.let_go(int(oldest.get("offset") or 0))
+            self._journal.let_go(int(oldest.get("offset") or 0), int(position.get("offset") or 0))
         except OSError as fault:
             raise SourceError(
                 f"cannot remove from the journal in {self._journal.folder} what is not needed any more: "
@@ -60,19 +61,21 @@ class JournalReader:
         """There is nothing of its own."""
 
 
-@dataclass
-class JournalLogs:
+@dataclass(kw_only=True)
+class JournalLogs(OneLog):
     """The one log of a source with a journal, and all that is released with it."""
 
     reader: JournalReader
     keeper: Keeper
     held: ExitStack
-    may_grow: bool = False
-    _given: bool = False
 
-    def discover(self) -> Sequence[LogReader]:
-        given, self._given = self._given, True
-        return [] if given else [self.reader]
+    def label(self, name: str, value: str) -> str:
+        """A value that the journal has for ever: the given one, if it has none yet. Raises `SourceError`."""
+        try:
+            return self.keeper.journal.label(name, value)
+        except OSError as fault:
+            folder = self.keeper.journal.folder
+            raise SourceError(f"cannot use the journal in {folder}: {fault.strerror or fault}") from None
 
     def close(self) -> None:
         self.held.close()
@@ -106,9 +109,9 @@ def open_journal(
                 f"{kept.cut_bytes:,} bytes at the end of the journal in {folder} are not whole: they were not confirmed"
             )
         reader = JournalReader(name, kept, _start(name, kept, positions), as_batch)
-        keeper = Keeper(kept, context.clock, context.wake)
+        keeper = Keeper(kept, context.clock, context.wake, in_order=settings is not None and settings.in_order)
         held.callback(keeper.close)
-        return JournalLogs(reader, keeper, held.pop_all())
+        return JournalLogs(reader=reader, keeper=keeper, held=held.pop_all())
 
 
 def _start(name: str, kept: Journal, positions: Mapping[str, Position]) -> int:
@@ -118,8 +121,9 @@ def _start(name: str, kept: Journal, positions: Mapping[str, Position]) -> int:
     start = int(offset)
     if start > kept.next:
         raise SourceError(
-            f"the journal in {kept.folder} ends at {kept.next:,}, but was read up to {start:,}: it was replaced or cut "
-            "off. Restore it from a copy, or begin anew with another state folder"
+            f"the journal in {kept.folder} ends at {kept.next:,}, but was read up to {start:,}: it is another one, or "
+            "was cut off. Put the right one there (with a savepoint, a copy of the old state's), or begin anew with "
+            "another state folder"
         )
     if start < kept.first:
         raise SourceError(
@@ -139,7 +143,7 @@ def _place(name: str, journal: str | None, context: ReadContext, held: ExitStack
         return SystemDisk(), Path(folder)
     if not isinstance(context.disk, GrowingDisk):
         raise SourceError(f"{name} cannot keep its journal in {context.state}: give it a local folder with journal=")
-    return context.disk, context.state / "journal" / quote(name, safe=" ")
+    return context.disk, context.state / "journal" / quote(name, safe=" ").replace(".", "%2E")
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows as messages: a key, and a JSON object or nothing as the value.
+"""Rows as messages: a key, and a JSON object, Avro or nothing as the value.
 
 Law: the same rows give the same messages; rows of one identity have one key.
 """
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from eventide.connectors.formats.rows import Registered
 from eventide.flow.batch import writable
 
 Retractions = Literal["mark", "tombstone"]
@@ -18,15 +19,18 @@ Retractions = Literal["mark", "tombstone"]
 
 @dataclass(frozen=True, slots=True)
 class RowEncoder:
-    """Makes keys and values of rows."""
+    """Makes keys and values of rows; where they are `registered`, with the id of their schema in front."""
 
     key: tuple[str, ...]
     retractions: Retractions = "mark"
+    registered: Registered | None = None
 
     def messages(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
         """What the client's `produce_batch` takes, in the order of the rows."""
         shown = [_value(name, dtype) for name, dtype in rows.schema.items()]
         value = pl.struct(shown).struct.json_encode()
+        if self.registered is not None:
+            value = pl.lit(self.registered.values(rows))
         if self.retractions == "tombstone" and "op" in rows.columns:
             value = pl.when(pl.col("op") != "retract").then(value)
         made = rows.select(value.cast(pl.Binary).alias("value"), self._key(rows).alias("key"))

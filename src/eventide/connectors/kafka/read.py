@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
-from eventide.connectors.formats.encoded import MessageFormat, RawFormat
+from eventide.connectors.formats.encoded import MessageFormat, RawFormat, RegistryFormat
 from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.kafka.config import Servers, Setting, connection
@@ -91,16 +92,20 @@ def _given(schema: SchemaLike | None) -> SchemaLike:
     return schema
 
 
-def write_kafka(
+def write_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     topic: str,
     *,
     servers: Servers,
     key: str | Sequence[str] = (),
     retractions: Retractions = "mark",
+    format: RegistryFormat | Literal["json"] = "json",
+    register: bool = True,
     patience: Duration = "60s",
     settings: Mapping[str, Setting] | None = None,
 ) -> KafkaSink:
-    """A sink that writes each row as a JSON object to a topic of Kafka.
+    """A sink that writes each row as a JSON object to a topic of Kafka, or as `format` says: what `avro_format` and
+    `json_schema_format` make. Their schema comes from the output's columns and is registered in its subject
+    (`TOPIC-value`); with `register=False` it must be there already.
 
     The message's key is made of the columns `key`, or of those that identify a row (for windows: keys and window): of
     one column its value as text, of several a JSON object. Messages with one key are in one partition, in their order;
@@ -115,5 +120,10 @@ def write_kafka(
     'Kafka topic doses'
     """
     columns = (key,) if isinstance(key, str) else tuple(key)
-    writing = Writing(columns, retractions, positive_us(patience, "patience"))
+    form = format if isinstance(format, RegistryFormat) else None
+    if form is None and format != "json":
+        raise ValueError(
+            f'format={format!r} cannot be written: use "json", et.avro_format(...) or et.json_schema_format'
+        )
+    writing = Writing(columns, retractions, positive_us(patience, "patience"), form, register)
     return KafkaSink(topic, connection(servers, settings), writing)

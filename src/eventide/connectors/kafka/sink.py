@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 
+from eventide.connectors.formats.encoded import RegistryFormat
+from eventide.connectors.formats.rows import registered
 from eventide.connectors.kafka.config import Connection, Presence, check_topic, explained, library, problems_of, told
 from eventide.connectors.kafka.encoding import Retractions, RowEncoder, missing
 from eventide.errors import SinkError
@@ -41,8 +43,12 @@ class Writing:
     key: tuple[str, ...] = ()
     retractions: Retractions = "mark"
     patience_us: int = 60_000_000
+    format: RegistryFormat | None = None
+    register: bool = True
 
     def __post_init__(self) -> None:
+        if self.format is not None and self.format.envelope is not None:
+            raise ValueError("envelope= is for reading: rows are written as they are, leave it out")
         if self.retractions not in get_args(Retractions):
             raise ValueError(f'retractions={self.retractions!r} is not a choice: use "mark" or "tombstone"')
 
@@ -67,12 +73,14 @@ class KafkaSink:
         """What is written how, in words."""
         key = f", keyed by {', '.join(self.writing.key)}" if self.writing.key else ""
         how = ", retractions as tombstones" if self.writing.retractions == "tombstone" else ""
-        return f"{self.name} at {self.connection.servers}{key}{how}"
+        form = f", {self.writing.format}" if self.writing.format else ""
+        return f"{self.name} at {self.connection.servers}{key}{how}{form}"
 
     @property
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong before anything is opened, each with its remedy."""
-        return problems_of(self.connection)
+        form = self.writing.format
+        return [*problems_of(self.connection), *(form.registry.problems if form is not None else ())]
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> KafkaWriter:
         return KafkaWriter(self, self.encoder(output, columns, identity), self.sending({"enable.idempotence": True}))
@@ -92,7 +100,12 @@ class KafkaSink:
             )
         if self.writing.retractions == "tombstone" and "op" in columns and not key:
             raise SinkError(f"{self.name}: tombstones need a key, and rows of {output} have none: give key=")
-        return RowEncoder(key, self.writing.retractions)
+        form = self.writing.format
+        if form is None:
+            return RowEncoder(key, self.writing.retractions)
+        subject = form.subject or f"{self.topic}-value"
+        made = registered(form, subject, columns, register=self.writing.register)
+        return RowEncoder(key, self.writing.retractions, made)
 
     def sending(self, own: Mapping[str, object]) -> Sending:
         """A producer with these settings, once the topic was seen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventide.connectors.formats.encoded import format_from, format_to
 from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.kafka.config import Connection, connection
@@ -97,6 +98,10 @@ def sink_to(sink: Sink) -> Tree:
         tree["retractions"] = sink.writing.retractions
     if sink.writing.patience_us != _USUAL_WRITING.patience_us:
         tree["patience"] = duration_text(sink.writing.patience_us)
+    if sink.writing.format is not None:
+        tree["format"] = format_to(sink.writing.format)
+    if not sink.writing.register:
+        tree["register"] = False
     return tree
 
 
@@ -106,6 +111,8 @@ def sink_from(tree: Mapping[str, Any]) -> KafkaSink:
         tuple(tree.get("key", ())),
         tree.get("retractions", _USUAL_WRITING.retractions),
         _duration(tree, "patience", _USUAL_WRITING.patience_us),
+        format_from(tree.get("format")),
+        bool(tree.get("register", True)),
     )
     return KafkaSink(str(tree["topic"]), _connection_from(tree), writing)
 
