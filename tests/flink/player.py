@@ -82,25 +82,6 @@ def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
     return {"version": VERSION, "sources": [{"logs": list(logs)}], **operators_tree(plan, query, inputs), "outputs": []}
 
 
-<<<<<<< HEAD
-def _started() -> subprocess.Popen[str]:
-    target = FOLDER / "target"
-    class_path = ":".join(
-        [str(target / "classes"), str(target / "test-classes"), (target / "test-class-path.txt").read_text().strip()]
-    )
-    opens = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in _OPENS]
-    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *opens, "-cp", class_path]
-    return subprocess.Popen(
-        [*command, "eventide.flink.Play"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-=======
->>>>>>> 0b58178 (eventide compile shows a pipeline's SQL for Flink; check and explain say what Flink cannot run)
 def _entry(entry: Entry, columns: Sequence[str]) -> list[object]:
     match entry:
         case Event(log, offset, row, arrival_us):

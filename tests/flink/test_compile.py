@@ -81,8 +81,8 @@ def test_aggregates_that_would_differ_are_gaps(
 
 def test_every_gap_is_found_at_once(readings: Path, tmp_path: Path) -> None:
     stream = et.read_csv(readings, schema=SCHEMA).map_batches(lambda frame: frame)
-    stream = stream.event_time("at", et.adaptive()).group_by("sensor").window(et.tumbling("10s"), fill="empty")
-    found = [str(gap) for gap in gaps_of(stream.agg(n=et.count()).write(et.write_csv(tmp_path / "out.csv")).plan)]
+    windowed = stream.event_time("at", et.adaptive()).group_by("sensor").window(et.tumbling("10s"), fill="empty")
+    found = [str(gap) for gap in gaps_of(windowed.agg(n=et.count()).write(et.write_csv(tmp_path / "out.csv")).plan)]
     wanted = ["adaptive()", "map_batches, a Python function", 'fill="empty"', "csv files", "one file"]
     assert all(any(word in gap for gap in found) for word in wanted), found
 

@@ -7,12 +7,7 @@ or from a saved snapshot.
 from __future__ import annotations
 
 from dataclasses import replace
-<<<<<<< HEAD
-from typing import Annotated
-=======
-from pathlib import Path
 from typing import Annotated, Literal
->>>>>>> 0b58178 (eventide compile shows a pipeline's SQL for Flink; check and explain say what Flink cannot run)
 
 import msgspec
 import typer
