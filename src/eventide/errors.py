@@ -6,6 +6,7 @@
     ├── SourceError        a source cannot be opened or read
     ├── SinkError          a sink cannot be opened or written
     ├── CheckpointError    saved state cannot be read or does not fit
+    ├── SpillError         state that does not fit into memory cannot go to disk
     ├── WorkerError        a worker process of a run ended or failed
     ├── TooManyBadRows     the share of refused rows passed the limit that the user set
     ├── FlinkError         a Flink cluster cannot be reached, refuses a plan or fails at it
@@ -65,6 +66,10 @@ class SinkError(EventideError):
 
 class CheckpointError(EventideError):
     """Saved state that is damaged or belongs to another plan."""
+
+
+class SpillError(EventideError):
+    """State beyond the bound on memory that cannot be put on the disk or read back."""
 
 
 class WorkerError(EventideError):

@@ -61,6 +61,7 @@ def test_processes_answer_as_one_does_and_states_move_between_both(
     manners = (
         laws.Manner((5,)),
         laws.Manner((3,), crews=(THREE,)),
+        laws.Manner((4,), crews=(THREE,), memory=1),
         laws.Manner((2, 5), restarts=frozenset({1, 4}), crews=(THREE,)),
         laws.Manner((4,), restarts=frozenset({2}), crews=(THREE, None)),
         laws.Manner((4,), restarts=frozenset({2}), crews=(None, THREE)),

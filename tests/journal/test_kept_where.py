@@ -75,7 +75,7 @@ def test_state_that_is_not_on_a_disk_needs_a_folder_for_it(tmp_path: Path) -> No
 def test_positions_that_do_not_belong_to_it_are_told(tmp_path: Path) -> None:
     logs = opened(ReadContext(), tmp_path)
     kept(logs, b"a", b"b")
-    logs.reader.decided({"offset": 1}, {"offset": 1})
+    logs.reader.decided({"offset": 2}, {"offset": 1})
     logs.close()
     with pytest.raises(et.SourceError, match="ends at 2, but was read up to 3: it is another one"):
         opened(ReadContext(), tmp_path, position={"offset": 3})

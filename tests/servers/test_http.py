@@ -226,6 +226,30 @@ def test_senders_that_are_faster_than_the_engine_are_told_to_wait(tmp_path: Path
         assert server.client.get("/health").json() == {"status": "ok"}
 
 
+def test_a_run_with_state_makes_room_again_by_its_checkpoints(tmp_path: Path) -> None:
+    """Ten times as much goes through a journal as it takes."""
+    port, stop = free_port(), threading.Event()
+    made = et.read_http(f"127.0.0.1:{port}", schema=SCHEMA, journal_bytes_most=200_000)
+    settings: dict[str, Any] = {"show": False, "state": tmp_path / "state", "checkpoint_every": "500ms", "stop": stop}
+    counts: list[int] = []
+    run = threading.Thread(target=lambda: counts.append(made.run(**settings).accounting.total.received))
+    run.start()
+    refused = accepted = 0
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        while accepted < 20:
+            try:
+                status = client.post("/events", content=json.dumps({"n": 1, "text": "x" * 100_000})).status_code
+            except httpx.ConnectError:
+                continue
+            assert status in (202, 503)
+            accepted, refused = accepted + (status == 202), refused + (status == 503)
+    stop.set()
+    run.join()
+    assert refused > 0
+    assert 16 <= counts[0] <= 20
+    assert sum(path.stat().st_size for path in (tmp_path / "state" / "journal").rglob("*.log")) < 1_500_000
+
+
 def test_too_many_bodies_at_one_time_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from tests.servers.test_mqtt import send_large
 
 from eventide.testing.services import running as mosquitto_running
 from eventide.testing.services.mosquitto import Mosquitto
@@ -141,6 +142,30 @@ def test_memory_stays_bounded_whatever_is_sent(tmp_path: Path) -> None:
         assert peak_mib(process) - before < 400
         stopped(process)
     assert shown(tmp_path) == [1]
+
+
+def test_memory_stays_bounded_when_a_broker_sends_a_hundred_mib_at_a_time(tmp_path: Path) -> None:
+    """The client holds a message about four times while it comes in; three of them cost no more than one."""
+    (tmp_path / "broker").mkdir()
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    with ExitStack() as held:
+        broker = held.enter_context(mosquitto_running(Mosquitto(tmp_path / "broker")))
+        process = held.enter_context(running(tmp_path, _MQTT.format(address=broker.address)))
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        held.callback(client.loop_stop)
+        held.callback(client.disconnect)
+        while not shown(tmp_path):
+            client.publish("a", b'{"n": 0}', 1).wait_for_publish(10)
+            threading.Event().wait(0.05)
+        before = peak_mib(process)
+        for _ in range(3):
+            send_large(broker, "a", 100 * 2**20)
+        client.publish("a", b'{"n": 1}', 1).wait_for_publish(10)
+        while shown(tmp_path)[-1] != 1:
+            threading.Event().wait(0.05)
+        assert peak_mib(process) - before < 500
+        stopped(process)
 
 
 def send_poison(port: int) -> None:

@@ -84,12 +84,12 @@ def test_messages_that_are_delivered_again_count_once(
     monkeypatch.setattr(queue_module.Taking, "_acknowledge", lost)
     first = opened(source(broker, queue, prefetch=1_000), context)
     assert numbers(read(first, context, 300)[1]) == list(range(300))
-    monkeypatch.setattr(queue_module.Taking, "_acknowledge", acknowledge)
     if kind == "classic":  # another start of the run, else the same one connected again
         first.close()
         first = opened(source(broker, queue), context, {"offset": 300})
     else:
         broker.control("close_all_connections", "test")
+    monkeypatch.setattr(queue_module.Taking, "_acknowledge", acknowledge)
     send(broker, queue, numbered(*range(300, 310)))
     assert numbers(read(first, context, 10)[1]) == list(range(300, 310))
     first.close()

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from eventide.engine.memory import bytes_of
 from eventide.errors import EventideError, PlanError
 from eventide.instants import microseconds
 from eventide.plan import Stream
@@ -40,6 +41,16 @@ def duration(text: str | None) -> str | None:
     if text is not None:
         try:
             microseconds(text)
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault)) from None
+    return text
+
+
+def size(text: str | None) -> str | None:
+    """For an option that takes a size: text that is none is wrong usage."""
+    if text is not None:
+        try:
+            bytes_of(text, "--memory")
         except ValueError as fault:
             raise typer.BadParameter(str(fault)) from None
     return text

@@ -16,6 +16,7 @@ import typer
 from eventide.cli.flink_run import STOPPED, FlinkSettings, run_on_flink
 from eventide.cli.pipeline import Pipeline, load
 from eventide.cli.pipeline import duration as duration_option
+from eventide.cli.pipeline import size as size_option
 from eventide.cli.progress import clear, progress
 from eventide.instants import instant_text
 from eventide.plan import Plan
@@ -36,6 +37,11 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     checkpoint_every: Annotated[
         str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")
     ] = "10s",
+    memory: Annotated[
+        str | None, typer.Option(callback=size_option, help='What windows, copies and keys may take, such as "2GB".')
+    ] = None,
+    keys_most: Annotated[int | None, typer.Option(min=1, help="How many different keys to know.")] = None,
+    spill: Annotated[str | None, typer.Option(help="A folder for what does not fit into --memory.")] = None,
     start_from: Annotated[
         str | None, typer.Option("--from", help="Begin at this savepoint (embedded: with an empty state folder).")
     ] = None,
@@ -50,17 +56,21 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     if on not in RUNNERS:
         raise typer.BadParameter(f"{on!r} is not a runner: use {', '.join(sorted(RUNNERS))}", param_hint="--on")
     if on == "flink":
-        if state is not None or workers != 1:
+        if state is not None or workers != 1 or memory is not None or keys_most is not None:
             raise typer.BadParameter(
-                "Flink keeps its own state: leave out --state and --workers, use --from and --parallelism",
+                "Flink keeps its own state: leave out --state, --workers, --memory and --keys-most, use --from and "
+                "--parallelism",
                 param_hint="--on",
             )
         settings = FlinkSettings(flink_url, parallelism, checkpoint_every, start_from)
         raise typer.Exit(run_on_flink(load(pipeline).plan, settings, quiet=quiet, detach=detach, name=pipeline.stem))
     if start_from is not None and state is None:
         raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
+    if spill is not None and memory is None:
+        raise typer.BadParameter("it is where state beyond --memory goes: give that too", param_hint="--spill")
     stream = load(pipeline)
-    keeping = {"state": state, "checkpoint_every": checkpoint_every, "start_from": start_from}
+    bounds = {"memory": memory, "keys_most": keys_most, "spill": spill}
+    keeping = {"state": state, "checkpoint_every": checkpoint_every, "start_from": start_from, **bounds}
     outcome = run_until_stopped(stream.plan, show=not quiet, workers=workers, keeping=keeping)
     if quiet:
         typer.echo(str(outcome))

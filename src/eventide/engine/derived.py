@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -19,6 +18,7 @@ from eventide.engine.accounting import Account
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import Clocks, CommonProgress, Observation
 from eventide.engine.columns import rows_schema
+from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
@@ -35,9 +35,6 @@ from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, Rea
 from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import LATE, AsofJoin, Derived, Input, IntervalJoin, Merge, Plan, right_names
 from eventide.semantics.eventtime import EventTime, Punctuated
-
-if TYPE_CHECKING:
-    from eventide.engine.workers import Crew
 
 LOG = "derived"
 SIDE = "_side"
@@ -280,11 +277,11 @@ _TIES: Types = {LOG_NAME: pl.String(), ROW_OFFSET: pl.Int64(), OTHER_LOG: pl.Str
 
 
 def derived_pipeline(
-    plan: Plan, workers: int, clock: WallClock | None = None, crew: Crew | None = None
+    plan: Plan, workers: int, clock: WallClock | None = None, means: Means = ALL_OF_IT
 ) -> DerivedPipeline:
     """The pipeline of a checked plan with a derived stream."""
     assert plan.derived is not None
-    sides = [Pipeline.of(side, 1, clock) for side in plan.derived.sides]
+    sides = [Pipeline.of(side, 1, clock, Means(memory=means.memory)) for side in plan.derived.sides]
     names = _derived_names(plan.derived, [list(_inside(side)) for side in plan.derived.sides])
     columns: list[Types] = []
     for side_plan, named in zip(plan.derived.sides, names, strict=True):
@@ -294,7 +291,7 @@ def derived_pipeline(
             {new: columns[0].get(new, inside[name]) if columns else inside[name] for name, new in named.items()}
         )
     step = _step(plan.derived, columns)
-    tail = Pipeline.of(_tail(plan, step.schema), workers, clock, crew)
+    tail = Pipeline.of(_tail(plan, step.schema), workers, clock, replace(means, keys_most=None))
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
     reach_us = step.reach_us + tail.reach_us
     for side in sides:

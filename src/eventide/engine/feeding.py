@@ -5,6 +5,8 @@ Law: behind the order there is one log without disorder: every row is on time, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
@@ -22,7 +24,7 @@ def narrow(windows: WindowStep, keys: KeyTable, rows: pl.DataFrame, log: pl.Expr
     return named.hstack([keys.encode(rows).alias(CODE)])
 
 
-def feed_ordered(windows: WindowStep, keys: KeyTable, released: Released) -> list[pl.DataFrame]:
+def feed_ordered(windows: WindowStep, keys: KeyTable, released: Released) -> Iterable[pl.DataFrame]:
     """Results that come due with rows in order.
 
     Windows stay one microsecond behind: an event at the very end of a session joins it, and is among the next ones

@@ -5,10 +5,9 @@ Law: what comes out is a function of the batches put in; the whole of what it re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -26,6 +25,8 @@ from eventide.engine.columns import enrichments, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
 from eventide.engine.keys import KeyTable, key_table
+from eventide.engine.means import ALL_OF_IT, Means
+from eventide.engine.memory import KeyLimit, Memory, limit_of
 from eventide.engine.monitor import Measured, monitor_for
 from eventide.engine.outputs import Outputs, put, refuse
 from eventide.engine.shapes import OutputShapes
@@ -43,9 +44,6 @@ from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import ALERTS, LATE, Plan
 from eventide.semantics.eventtime import EventTime, KeyClock
 
-if TYPE_CHECKING:
-    from eventide.engine.workers import Crew
-
 
 @dataclass
 class Pipeline:
@@ -62,20 +60,28 @@ class Pipeline:
     steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
     detection: Detection | None = None
     trace: Trace = field(default_factory=Trace)
+    limit: KeyLimit | None = None
+    """How many keys windows may know, where they are others than those of clocks."""
+
+    memory: Memory | None = None
+    relay: Callable[[Outputs], None] | None = None
+    """Takes results that come out in many pieces at once, so that they need not wait for each other in memory."""
 
     @classmethod
-    def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None, crew: Crew | None = None) -> Pipeline:
-        """The pipeline of a checked plan. `workers` spreads the keys over so many states in this process, a `crew` over
-        its processes; side inputs are read again by the wall clock.
+    def of(cls, plan: Plan, workers: int = 1, clock: WallClock | None = None, means: Means = ALL_OF_IT) -> Pipeline:
+        """The pipeline of a checked plan. `workers` spreads the keys over so many states in this process; `means` are
+        what it may use of the machine; side inputs are read again by the wall clock.
         """
         if plan.derived is not None:
             from eventide.engine.derived import derived_pipeline
 
-            return derived_pipeline(plan, workers, clock, crew)
+            return derived_pipeline(plan, workers, clock, means)
         made = cls(plan, rows_schema(plan))
-        made.lookups = SideTables(enrichments(plan), clock)
+        made.lookups, made.memory = SideTables(enrichments(plan), clock), means.memory
         column = plan.event_time.column if plan.event_time else None
-        made.steps = RowSteps(plan.after if plan.event_time else plan.before, made.lookups, made.schema, column)
+        made.steps = RowSteps(
+            plan.after if plan.event_time else plan.before, made.lookups, made.schema, column, means.memory
+        )
         if plan.event_time is None:
             return made
         whose, query = plan.event_time.clock, plan.aggregate
@@ -87,12 +93,14 @@ class Pipeline:
             same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
-            made.windows = window_step(plan, inside, made.keys, workers, crew)
+            made.windows = window_step(plan, inside, made.keys, workers, means)
         group = query.keys if query is not None and not made._ordered else ()
         clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
         monitor.shortfall = None if made.windows is None else made.windows.shortfall
         made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
+        made.door.limit = limit_of(means, made.clock_keys)
+        made.limit = None if made.keys is made.clock_keys else limit_of(means, made.keys)
         made.trace = Trace.of(plan, made.schema)
         return made
 
@@ -131,6 +139,12 @@ class Pipeline:
 
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         """Take one batch of the source with this number in the plan."""
+        outputs = self._process(batch, source)
+        if self.memory is not None:
+            self.memory.settle()
+        return outputs
+
+    def _process(self, batch: Batch, source: int) -> Outputs:
         outputs: Outputs = {}
         if self.door is None:
             account = self.accounting.of(batch.log)
@@ -177,6 +191,16 @@ class Pipeline:
         refuse(outputs, batch.log, refused)
         return admitted
 
+    def _within(self, outputs: Outputs, log: str, rows: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose keys windows may know; the others are dead letters, as they `came`."""
+        beyond = None if self.limit is None else self.limit.refused(rows)
+        if beyond is None or self.limit is None:
+            return rows
+        refused = self.limit.as_refused(came[rows.get_column(PLACE).filter(beyond)])
+        refuse(outputs, log, refused)
+        self.accounting.of(log).dead_letters += refused.height
+        return rows.filter(~beyond)
+
     def times_of(self, batch: Batch, source: int) -> pl.Series:
         """The event times of the rows of a batch that the guards would admit, without taking them in."""
         assert self.door is not None
@@ -198,7 +222,7 @@ class Pipeline:
 
     def finish(self, log: str) -> Outputs:
         """A log has ended."""
-        return self._stand(self.door.clocks.finish(log)) if self.door else {}
+        return self._stand(self.door.clocks.finish(log), relay=True) if self.door else {}
 
     def declare_idle(self, log: str) -> Outputs:
         """A log is silent."""
@@ -221,9 +245,9 @@ class Pipeline:
         windows = self.windows.reach_us if self.windows is not None else 0
         return windows + (self.detection.delay_us if self.detection is not None else 0)
 
-    def _stand(self, seen: Observation) -> Outputs:
+    def _stand(self, seen: Observation, *, relay: bool = False) -> Outputs:
         outputs: Outputs = {}
-        self._move(outputs, seen)
+        self._move(outputs, seen, relay=relay)
         return outputs
 
     def read_clock(self, now_us: int) -> Outputs:
@@ -233,12 +257,12 @@ class Pipeline:
             put(outputs, ALERTS, frame)
         return outputs
 
-    def _move(self, outputs: Outputs, seen: Observation) -> None:
+    def _move(self, outputs: Outputs, seen: Observation, *, relay: bool = False) -> None:
         released = self._release()
         if released is not None and self._ordered:
             self._give_released(outputs, released)
         elif self.windows is not None:
-            self._give_results(outputs, self.windows.on_progress(self._progress(seen.progress)))
+            self._give_results(outputs, self.windows.on_progress(self._progress(seen.progress)), relay=relay)
         self.shapes.give_alerts(outputs, released, seen.progress.least)
 
     def _progress(self, progress: Progress) -> Progress:
@@ -319,16 +343,24 @@ class Pipeline:
         assert self.keys is not None
         stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
         inside = self.steps.tail(log, stages[-1], account)
+        inside = self._within(outputs, log, inside, stages[0])
         rows = narrow(self.windows, self.keys, inside, pl.lit(log))
         judged = self.windows.on_batch(log, rows, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
         self._give_late(outputs, log, stages[0], judged.late, account)
-        self._give_results(outputs, judged.results)
+        self._give_results(outputs, judged.results, relay=True)
 
-    def _give_results(self, outputs: Outputs, frames: list[pl.DataFrame]) -> None:
-        self.shapes.give_results(outputs, frames)
-        self._drain(outputs)
+    def _give_results(self, outputs: Outputs, frames: Iterable[pl.DataFrame], *, relay: bool = False) -> None:
+        if self.relay is None or not relay or self.detection is not None:
+            self.shapes.give_results(outputs, frames)
+            self._drain(outputs)
+            return
+        for frame in frames:
+            self.shapes.give_results(outputs, [frame])
+            self._drain(outputs)
+            self.relay(outputs)
+            outputs.clear()
 
     def _drain(self, outputs: Outputs) -> None:
         """What side inputs give out beside rows."""

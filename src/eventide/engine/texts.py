@@ -14,6 +14,7 @@ _SLOTS_LEAST = 1_024
 _SLOTS_PER_TEXT = 4
 _PIECES_MOST = 64
 _WORTH_ALL = 8
+_FEW = 64
 _LETTERS_MOST = 8
 
 
@@ -44,9 +45,10 @@ class Texts:
         found = self._found(texts, hashes)
         if found.len() and found.min() == 0:
             places = (found == 0).arg_true()
-            unknown = pl.DataFrame([texts.alias("text"), hashes.alias("hash")])[places]
-            self._add(unknown.unique("text", keep="first", maintain_order=True))
-            found = found.scatter(places, self._found(*unknown.get_columns()))
+            unknown, hashes = texts[places], hashes[places]
+            new = _distinct(unknown)
+            self._add(new, new.hash())
+            found = found.scatter(places, self._found(unknown, hashes))
         return found.cast(pl.Int64)
 
     def _numbers_beside_nulls(self, texts: pl.Series) -> pl.Series:
@@ -87,12 +89,10 @@ class Texts:
         mistaken = ~same & (numbers != 0)
         return mistaken.arg_true() if mistaken.any() else None
 
-    def _add(self, new: pl.DataFrame) -> None:
+    def _add(self, new: pl.Series, hashes: pl.Series) -> None:
         """Give new texts the next numbers."""
         first = self.size
-        # written anew, so that they do not hold the texts that they came with
-        self._known = self._known.append(new.get_column("text") + "")
-        self._hashes = self._hashes.append(new.get_column("hash"))
+        self._known, self._hashes = self._known.append(new), self._hashes.append(hashes)
         if self.size * _SLOTS_PER_TEXT > self._slots.len():
             slots = self._slots.len()
             while self.size * _SLOTS_PER_TEXT > slots:
@@ -103,7 +103,7 @@ class Texts:
     def _be_whole(self, asked: int) -> None:
         """Columns in one piece are looked up ten times as fast; one is made when so many are asked for."""
         pieces = self._known.n_chunks()
-        if pieces > _PIECES_MOST or (pieces > 1 and asked * _WORTH_ALL > self.size):
+        if pieces > _PIECES_MOST or (pieces > 1 and asked > _FEW and asked * _WORTH_ALL > self.size):
             self._known, self._hashes = self._known.rechunk(), self._hashes.rechunk()
 
     def _put(self, numbers: pl.Series, hashes: pl.Series) -> None:
@@ -120,6 +120,13 @@ class Texts:
 
     def _next(self, at: pl.Series, step: int) -> pl.Series:
         return (at + step) & (self._slots.len() - 1)
+
+
+def _distinct(texts: pl.Series) -> pl.Series:
+    """The texts in their order, each once, written anew: so they do not hold the columns that they came with."""
+    if texts.len() <= _FEW:
+        return pl.Series(list(dict.fromkeys(texts.to_list())), dtype=pl.String)
+    return texts.unique(maintain_order=True) + ""
 
 
 def _no_numbers(size: int) -> pl.Series:

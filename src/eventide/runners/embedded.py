@@ -23,6 +23,7 @@ from eventide.flow import Position, ReadContext, SystemClock, WallClock, is_remo
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
+from eventide.runners.bounds import means_of
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
 from eventide.runners.outlets import Outlets, open_outlets
@@ -31,7 +32,7 @@ from eventide.runners.show import Show, say
 if TYPE_CHECKING:
     from eventide.engine.epochs import StateFolder
     from eventide.engine.explanation import EventExplanation, Moment, WindowExplanation
-    from eventide.engine.workers import Crew, Worker
+    from eventide.engine.workers import Worker
     from eventide.runners.durable import Durable
 
 
@@ -88,6 +89,9 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     checkpoint_every: Duration = "10s",
     checkpoints_kept: int = 3,
     start_from: str | PathLike[str] | None = None,
+    memory: int | str | None = None,
+    keys_most: int | None = None,
+    spill: str | PathLike[str] | None = None,
 ) -> Outcome:
     """Run a plan in this process until its input ends, or until `stop` is set.
 
@@ -103,6 +107,11 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     exactly once; `docs/delivery.md` says what other sinks promise. `start_from` is a savepoint to begin at, with an
     empty state folder.
 
+    `memory` (such as "2GB") bounds what the run remembers: half of it is for windows and copies, which beyond that go
+    to files in `spill` (the system's folder for temporary files unless given), half for the names of keys.
+    `keys_most` is how many different keys a run knows, 50,000,000 or as many as the memory has room for: rows of any
+    other key are dead letters. `docs/scale.md` says what the process takes beside it.
+
     Raises `PlanError` with everything that is wrong with the plan before anything is read, `CheckpointError` when the
     state is damaged, in use, or belongs to another plan, `WorkerError` when a worker process ends.
     """
@@ -114,10 +123,10 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     shown = Show() if show else None
     context = ReadContext(wall)
     with ExitStack() as held:
-        crew = _crew(workers, held)
-        pipeline = Pipeline.of(plan, 1, wall, crew)
-        started = () if crew is None else crew.workers
-        if crew is not None and not started:
+        means = means_of(held, workers=workers, memory=memory, keys_most=keys_most, spill=spill)
+        pipeline = Pipeline.of(plan, 1, wall, means)
+        started = () if means.crew is None else means.crew.workers
+        if means.crew is not None and not started:
             say(f"the plan has no windows, so workers={workers} has nothing to spread: the run takes one process")
         durable, starts = None, dict[int, dict[str, Position]]()
         if state is not None:
@@ -138,6 +147,7 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
         watchers = [shown.frame] if shown else []
         outlets = open_outlets(plan, pipeline, keep, watchers, durable.open_writer if durable else None)
         loop.take = outlets.take
+        pipeline.relay = outlets.take
         desk = Desk()
         held.callback(desk.close)
         beats: list[Beat] = [desk.serve]
@@ -174,17 +184,6 @@ def _savepoint(address: str | PathLike[str] | None, folder: StateFolder) -> Stat
     from eventide.engine.epochs import StateFolder
 
     return StateFolder.at(address) if is_remote(address) else StateFolder(Path(address), folder.files)
-
-
-def _crew(workers: int, held: ExitStack) -> Crew | None:
-    """The processes of a run that has several, until the end of the context."""
-    if workers < 1:
-        raise ValueError(f"workers={workers} must be at least 1: the number of processes that hold windows")
-    if workers == 1:
-        return None
-    from eventide.engine.workers import Crew
-
-    return held.enter_context(Crew(workers))
 
 
 Beat = Callable[[], None]

@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from eventide.engine.means import Means
+from eventide.engine.memory import Memory
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
@@ -53,13 +55,14 @@ class Columns:
 class Manner:
     """How the engine is run: the rows of a batch, over how many states in this process keys are spread, after which
     entries it is stopped and restored. Where a crew is given, keys are spread over its processes; after each restart
-    the next one takes its turn.
+    the next one takes its turn. `memory` bounds the state in memory, in bytes.
     """
 
     rows: Sequence[int] = (1_000_000,)
     workers: int = 1
     restarts: frozenset[int] = field(default_factory=frozenset)
     crews: Sequence[Crew | None] = (None,)
+    memory: int | None = None
 
 
 def engine_answer(
@@ -78,7 +81,7 @@ def plan_answer(
 ) -> Outputs:
     """What the pipeline of any plan over one source gives for the entries in the same order, run in some manner."""
     crews = cycle(manner.crews)
-    pipeline = Pipeline.of(plan, manner.workers, crew=next(crews))
+    pipeline = Pipeline.of(plan, manner.workers, means=_means(manner, next(crews)))
     assert pipeline.clocks is not None
     for log in logs:
         pipeline.clocks.add(log)
@@ -89,9 +92,13 @@ def plan_answer(
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
             files = pipeline.snapshot().to_files()
-            pipeline = Pipeline.of(plan, manner.workers, crew=next(crews))
+            pipeline = Pipeline.of(plan, manner.workers, means=_means(manner, next(crews)))
             pipeline.restore(Snapshot.from_files(files))
     return outputs
+
+
+def _means(manner: Manner, crew: Crew | None) -> Means:
+    return Means(crew, None if manner.memory is None else Memory(manner.memory))
 
 
 def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entry]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HEALTH = "/health"
 _BODY_S = 30
+_DRAIN_S = 5
 _ROOM_BYTES = 64 * 2**20
 _UNANSWERED_MOST = 64
 _LOOK_S = 0.05
@@ -69,10 +71,26 @@ class Ingest:
             values = records(whole, self._form, request.headers.get("content-type", ""))
             offset = await self._hand(values)
         except Refused as fault:
+            await self._drain(request)
             return _answer({"error": fault.why}, fault.status, fault.headers | {"Connection": "close"})
         finally:
             body.close()
         return _answer({"accepted": len(values), "offset": offset}, 202)
+
+    async def _drain(self, request: Request) -> None:
+        """Let the rest of a refused body pass by: whoever still sends would see a broken connection, not the answer."""
+        from starlette.requests import ClientDisconnect
+
+        left = 2 * self._body_bytes_most
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > left:
+            return
+        with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last where all was read
+            async with asyncio.timeout(_DRAIN_S):
+                async for piece in request.stream():
+                    left -= len(piece)
+                    if left < 0:
+                        return
 
     def _hand(self, values: Sequence[bytes]) -> Awaitable[int | None]:
         """Hand records to the keeper; what comes back in time is the offset of the first, or raises `Refused`."""

@@ -74,10 +74,8 @@ def record_of(message: MQTTMessage, record_max_bytes: int) -> bytes:
     except UnicodeDecodeError:
         topic = ""
     properties = [] if message.properties is None else getattr(message.properties, "UserProperty", [])
-    value = bytes(message.payload)
-    fault = None
-    if len(value) > record_max_bytes:
-        value, fault = value[: RAW_MAX * 4], too_long(record_max_bytes)
+    fault = too_long(record_max_bytes) if len(message.payload) > record_max_bytes else None
+    value = bytes(message.payload if fault is None else message.payload[: RAW_MAX * 4])
     return msgspec.msgpack.encode(Kept(topic, value, [tuple(one) for one in properties], fault))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, TIME
+from eventide.engine.memory import Memory
 from eventide.engine.steps.judged import BEFORE
 from eventide.plan import Deduplicate
 
@@ -41,7 +42,7 @@ class Copies:
             (pl.col(TIME) >= pl.col(BEFORE) - self._within_us).alias("_compared"),
             pl.int_range(pl.len(), dtype=pl.Int64).alias(_TURN),
         )
-        known = self._of(log)
+        known = self._of(log, numbered)
         # two rows of one stretch are less than `within` apart, so all but the first of a stretch are copies
         judged = numbered.with_columns((~pl.struct(place).is_first_distinct()).alias("_copy"))
         if known.height:
@@ -70,8 +71,8 @@ class Copies:
             found.append(pairs.filter((pl.col(_TURN) < pl.col("_asked")) & within).get_column("_asked"))
         return pl.concat(found)
 
-    def _of(self, log: str) -> pl.DataFrame:
-        """What is remembered of a log."""
+    def _of(self, log: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """What is remembered of a log that rows (with values and stretch) may be copies of."""
         return self.seen.filter(pl.col(LOG_NAME) == log).drop(LOG_NAME)
 
     def _remember(self, log: str, known: pl.DataFrame, new: pl.DataFrame, reached: int) -> None:
@@ -81,3 +82,20 @@ class Copies:
         self.seen = pl.concat(
             [self.seen.filter(pl.col(LOG_NAME) != log), mine.select(pl.lit(log).alias(LOG_NAME), pl.all())]
         )
+
+    def saved(self) -> pl.DataFrame:
+        """Everything remembered, for a snapshot."""
+        return self.seen
+
+    def restore(self, saved: pl.DataFrame) -> None:
+        """Take a snapshot."""
+        self.seen = saved
+
+
+def copies_of(step: Deduplicate, types: Mapping[str, pl.DataType], pinned: bool, memory: Memory | None) -> Copies:
+    """A memory for copies, part of which can go to disk where memory is bounded."""
+    if memory is None:
+        return Copies(step, types, pinned)
+    from eventide.engine.steps.cold_copies import ColdCopies
+
+    return ColdCopies(step, types, pinned, memory)

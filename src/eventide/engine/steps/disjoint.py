@@ -10,10 +10,11 @@ import polars as pl
 from eventide.engine.aggregates import TIME, AggregateState
 from eventide.engine.clocks import CommonProgress, Progress
 from eventide.engine.keys import CODE, KeyCount
+from eventide.engine.memory import Memory
 from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, Judged, no_late
-from eventide.engine.steps.runs import Runs
+from eventide.engine.steps.runs import runs_of
 from eventide.engine.steps.slices import SLICE, WINDOW, Slicer, joined, split
 from eventide.instants import END_OF_TIME
 
@@ -21,10 +22,17 @@ from eventide.instants import END_OF_TIME
 class DisjointWindows:
     """Each row lies in one window, whose first result is final."""
 
-    def __init__(self, grid: Grid, keys: KeyCount, state: AggregateState, empty: EmptyWindows | None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        keys: KeyCount,
+        state: AggregateState,
+        empty: EmptyWindows | None,
+        memory: Memory | None = None,
+    ) -> None:
         self._slicer = Slicer(grid, keys, state)
         self._empty = empty
-        self._runs = Runs(state, [SLICE, CODE])
+        self._runs = runs_of(state, [SLICE, CODE], memory)
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Put rows (with `_code`, `_t`, `_before`, `_place` and the inputs) into windows; close what is due."""
@@ -45,6 +53,12 @@ class DisjointWindows:
             return None
         behind = rows.select(grid.end(grid.last(pl.col(TIME))) <= pl.col(BEFORE)).to_series()
         return behind if behind.any() else None
+
+    def stages(self, progress: CommonProgress) -> list[int]:
+        """Watermarks on the way at which to close windows, so that what closes at once is not too much."""
+        least = progress.least
+        bound = END_OF_TIME if least == END_OF_TIME else self._slicer.grid.first_open_at(least)
+        return self._slicer.ends_before(self._runs.cuts(bound), progress)
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The windows that came due without new rows."""

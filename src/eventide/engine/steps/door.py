@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.engine.clocks import Clocks, Progress
+from eventide.engine.memory import KeyLimit
 from eventide.engine.monitor import Monitor
 from eventide.flow import ARRIVAL, OFFSET, first_reason, no_refused, rows_as_text
 from eventide.instants import EARLIEST, END_OF_TIME
@@ -39,16 +40,24 @@ class Door:
         self._latest = END_OF_TIME - reach_us
         self.clocks = clocks
         self.monitor = monitor
+        self.limit: KeyLimit | None = None
+        """How many keys clocks may know."""
 
     def admit(self, log: str, rows: pl.DataFrame, heartbeat: int | None) -> tuple[Admitted, pl.DataFrame]:
         """Judge the rows of one batch: those admitted, and the refused ones as dead letters."""
         rows, times, bad = self._guard(rows)
+        beyond = None if self.limit is None else self.limit.refused(rows)
+        unknown = None if beyond is None else rows.filter(beyond)
+        if beyond is not None:
+            rows, times = rows.filter(~beyond), times.filter(~beyond)
         seen = self.clocks.observe(log, rows, times, heartbeat)
         if self.monitor is not None:
             self.monitor.see(log, rows, times, seen.before)
             if bad is not None:
                 self.monitor.see_refused(log, bad)
         refused = no_refused() if bad is None else self._as_refused(bad)
+        if unknown is not None and self.limit is not None:
+            refused = pl.concat([refused, self.limit.as_refused(unknown)]).sort(OFFSET)
         return Admitted(rows, times, seen.before, seen.progress), refused
 
     def admissible(self, rows: pl.DataFrame) -> pl.Series:

@@ -72,4 +72,5 @@ class EmptyWindows:
         """Take a snapshot back."""
         self.known = saved.drop("top")
         if saved.height:
-            self._top.window = saved.get_column("top")[0]
+            top = saved.get_column("top")[0]
+            self._top.window = top if self._top.window is None else max(top, self._top.window)

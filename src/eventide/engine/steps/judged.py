@@ -5,6 +5,7 @@ Law: every admitted row is counted exactly once: on time, corrected or late.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -30,7 +31,7 @@ def no_late() -> pl.DataFrame:
 class Judged:
     """The outcome of one batch. `late` holds the places of late rows with the last window of each."""
 
-    results: list[pl.DataFrame] = field(default_factory=list)
+    results: Iterable[pl.DataFrame] = field(default_factory=list)
     late: pl.DataFrame = field(default_factory=no_late)
     on_time: int = 0
     corrected: int = 0

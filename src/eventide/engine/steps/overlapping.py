@@ -13,11 +13,12 @@ import polars as pl
 from eventide.engine.aggregates import TIME, AggregateState, stack
 from eventide.engine.clocks import CommonProgress, Progress
 from eventide.engine.keys import CODE, KeyCount
+from eventide.engine.memory import Memory
 from eventide.engine.steps.doubling import covers, merged_by_doubling
 from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, Judged, no_late
-from eventide.engine.steps.runs import Runs
+from eventide.engine.steps.runs import Runs, runs_of
 from eventide.engine.steps.slices import SLICE, WINDOW, Slicer
 from eventide.instants import END_OF_TIME
 
@@ -27,13 +28,20 @@ FROM: Final = "_from"
 class OverlappingWindows:
     """Each row lies in several windows (or, between windows that leave gaps, in none)."""
 
-    def __init__(self, grid: Grid, keys: KeyCount, state: AggregateState, empty: EmptyWindows | None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        keys: KeyCount,
+        state: AggregateState,
+        empty: EmptyWindows | None,
+        memory: Memory | None = None,
+    ) -> None:
         self._slicer = Slicer(grid, keys, state)
         self._grid = grid
         self._state = state
         self._empty = empty
-        self._whole = Runs(state, [SLICE, CODE])
-        self._partly = Runs(state, [SLICE, CODE, FROM])
+        self._whole = runs_of(state, [SLICE, CODE], memory)
+        self._partly = runs_of(state, [SLICE, CODE, FROM], memory)
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Put rows (with `_code`, `_t`, `_before`, `_place` and the inputs) into slices; close what is due."""
@@ -55,6 +63,13 @@ class OverlappingWindows:
             sliced = partly.with_columns(self._grid.slice(pl.col(TIME)).alias(SLICE))
             self._partly.add(self._state.partial(sliced, self._partly.by))
         return Judged(self.on_progress(progress), late, on_time=rows.height - late.height)
+
+    def stages(self, progress: CommonProgress) -> list[int]:
+        """Watermarks on the way at which to close windows, so that what closes at once is not too much."""
+        least, slide = progress.least, self._grid.slices_per_slide
+        bound = END_OF_TIME if least == END_OF_TIME else self._grid.first_open_at(least) * slide
+        cuts = self._whole.cuts(bound)
+        return self._slicer.ends_before([cut // slide for cut in cuts], progress)
 
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The windows that came due, with their states."""
@@ -86,8 +101,7 @@ class OverlappingWindows:
     def _windows(self, first: int, last: int) -> pl.DataFrame:
         """The states of the windows from `first` to `last`, of every key that has rows in them."""
         bound = last * self._grid.slices_per_slide + self._grid.slices_per_window
-        whole = self._whole.all()
-        parts = None if whole is None else whole.head(int(whole.get_column(SLICE).search_sorted(bound)))
+        parts = self._whole.upto(bound)
         partly = self._partly.below(bound)
         made = []
         if parts is not None and parts.height:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from eventide.engine.accounting import Account
-from eventide.engine.steps.copies import Copies
+from eventide.engine.memory import Memory
+from eventide.engine.steps.copies import copies_of
 from eventide.engine.steps.shape import shape, shaped_schema
 from eventide.engine.steps.sides import SideTables
 from eventide.plan import Deduplicate, Enrich, MapBatches, Select, Step, WithColumns
@@ -38,15 +39,23 @@ class RowSteps:
     """The steps of one section of a plan. `head` goes up to the last `deduplicate`, `tail` is the rest."""
 
     def __init__(
-        self, steps: Sequence[Step], sides: SideTables, types: Mapping[str, pl.DataType], time: str | None
+        self,
+        steps: Sequence[Step],
+        sides: SideTables,
+        types: Mapping[str, pl.DataType],
+        time: str | None,
+        memory: Memory | None = None,
     ) -> None:
         """`types` are those of rows in front of the steps, `time` is the column of event time."""
         self._sides = sides
         _, self._tail = own_steps(steps)
         self._head = steps[: len(steps) - len(self._tail)]
         self._copies = {
-            number: Copies(
-                step, shaped_schema(dict(types), steps[:number]), time in step.by and not _makes(steps[:number], time)
+            number: copies_of(
+                step,
+                shaped_schema(dict(types), steps[:number]),
+                time in step.by and not _makes(steps[:number], time),
+                memory,
             )
             for number, step in enumerate(steps)
             if isinstance(step, Deduplicate)
@@ -88,9 +97,9 @@ class RowSteps:
 
     def snapshot(self) -> dict[str, pl.DataFrame]:
         """What the steps remember."""
-        return {str(number): one.seen for number, one in self._copies.items()}
+        return {str(number): one.saved() for number, one in self._copies.items()}
 
     def restore(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot."""
         for number, frame in frames.items():
-            self._copies[int(number)].seen = frame
+            self._copies[int(number)].restore(frame)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from eventide.engine.aggregates import AggregateState, stack
+from eventide.engine.memory import Memory
 
 
 class Runs:
@@ -79,6 +80,15 @@ class Runs:
             self.frames.append(self._together(self.frames.pop(), self.frames.pop()))
         return self.frames[0] if self.frames else None
 
+    def upto(self, slice_number: int) -> pl.DataFrame | None:
+        """As `below`, in order of slice, for who asks again soon: what is held is brought together."""
+        held = self.all()
+        return None if held is None else held.head(self._below(held, slice_number))
+
+    def cuts(self, slice_number: int) -> list[int]:
+        """Slices at which to take what lies below a number piece by piece; none: at once."""
+        return []
+
     def saved(self) -> pl.DataFrame | None:
         """Everything held, as a frame for a snapshot, even if there are no rows now; None before the first."""
         held = self.all()
@@ -102,3 +112,12 @@ class Runs:
         if slice_number > high:
             return frame.height
         return bisect_left(frame.get_column(self.by[0]), slice_number)
+
+
+def runs_of(state: AggregateState, by: Sequence[str], memory: Memory | None) -> Runs:
+    """Runs in memory, or those that can go to disk where memory is bounded."""
+    if memory is None:
+        return Runs(state, by)
+    from eventide.engine.steps.cold_runs import ColdRuns
+
+    return ColdRuns(state, by, memory)

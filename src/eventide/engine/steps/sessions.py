@@ -9,24 +9,21 @@ that kind go through a round together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState, stack
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE
+from eventide.engine.steps.chain import SESSION, Chain, chained
 from eventide.engine.steps.judged import BEFORE, PLACE, Judged
 from eventide.engine.steps.results import CLOSING, FIRST, RETRACTION, REVISION
 from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.semantics.lateness import Early
 
 _ROUND = "_round"
-_SESSION = "_session"
 _JUDGED = (CODE, PLACE, BEFORE, "_behind", _ROUND)
 """Columns of rows that no state is made of."""
 
-_PACKED_MOST = 2**62
 _SHAPE = {
     CODE: pl.Int64(),
     "start": pl.Int64(),
@@ -195,9 +192,9 @@ class _Work:
         rows = ahead.drop(_JUDGED, strict=False)[spans.places.filter(is_taken)]
         numbers = spans.numbers.filter(is_taken)
         # the numbers rise along the rows, which makes grouping cheaper when it is known
-        states = self._state.partial(rows.with_columns(numbers.set_sorted()), [_SESSION])
-        if not states.get_column(_SESSION).is_sorted():
-            states = states.sort(_SESSION)
+        states = self._state.partial(rows.with_columns(numbers.set_sorted()), [SESSION])
+        if not states.get_column(SESSION).is_sorted():
+            states = states.sort(SESSION)
         if held.height:
             of_held = spans.numbers.filter(~is_row).gather(spans.places.filter(~is_row).arg_sort())
             has_rows = pl.Series([False]).new_from_index(0, spans.bounds.height).scatter(numbers, True)
@@ -206,16 +203,16 @@ class _Work:
             states = self._with_held(states, held.with_columns(of_held).filter(joined))
         else:
             states = states.with_columns(next=_FIRST)
-        bounds = spans.bounds[states.get_column(_SESSION)]
-        self.sessions = stack([kept, _unseen(bounds.hstack(states.drop(_SESSION)))])
+        bounds = spans.bounds[states.get_column(SESSION)]
+        self.sessions = stack([kept, _unseen(bounds.hstack(states.drop(SESSION)))])
 
     def _with_held(self, states: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
         """States by session number, merged with the open sessions that they reach, and their next revisions."""
-        is_touched = states.get_column(_SESSION).is_in(met.get_column(_SESSION).implode())
-        held = met.select(_SESSION, *(name for name in met.columns if ":" in name))
-        merged = self._state.merge(stack([states.filter(is_touched), held]), [_SESSION])
-        after = met.group_by(_SESSION).agg(pl.col("next").max())
-        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.join(after, on=_SESSION)])
+        is_touched = states.get_column(SESSION).is_in(met.get_column(SESSION).implode())
+        held = met.select(SESSION, *(name for name in met.columns if ":" in name))
+        merged = self._state.merge(stack([states.filter(is_touched), held]), [SESSION])
+        after = met.group_by(SESSION).agg(pl.col("next").max())
+        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.join(after, on=SESSION)])
 
     def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Judge one row a key against the sessions as they are at its place."""
@@ -361,58 +358,3 @@ def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
     """Sessions of which no row is out now."""
     marks = [pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
     return sessions.with_columns(marks).select(*_SHAPE, *(name for name in sessions.columns if ":" in name))
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Spans of time joined into sessions: in order of (key, start), the `places` of the spans and the `numbers` of
-    their sessions; and the `bounds` of each session, by number. `starts` are key and start of each session as one
-    integer: code * `reach` + start - `base`.
-    """
-
-    places: pl.Series
-    numbers: pl.Series
-    bounds: pl.DataFrame
-    starts: pl.Series
-    base: int
-    reach: int
-
-    def end_at(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
-        """The end of the last session of each code that begins at or before an instant; null where there is none."""
-        within = (instants - self.base).clip(-1, self.reach - 1)
-        asked = codes.cast(self.starts.dtype) * self.reach + within
-        last = self.starts.search_sorted(asked, side="right").cast(pl.Int64) - 1
-        found = self.bounds[last.clip(lower_bound=0)]
-        return found.get_column("end").set((last < 0) | (found.get_column(CODE) != codes), None)
-
-
-def chained(codes: pl.Series, starts: pl.Series, ends: pl.Series) -> Chain:
-    """Join the spans of each key that overlap or touch. Key and instant are one integer, so that one running maximum
-    serves all keys.
-    """
-    base = int(starts.min())  # type: ignore[arg-type] # integers
-    reach = int(ends.max()) - base + 1  # type: ignore[arg-type] # integers
-    wide = (int(codes.max()) + 1) * reach >= _PACKED_MOST  # type: ignore[arg-type] # integers
-    key = (codes.cast(pl.Int128) if wide else codes) * reach
-    frame = pl.DataFrame(
-        [
-            (key + (starts - base)).alias("from"),
-            (key + (ends - base)).alias("to"),
-            pl.int_range(codes.len(), dtype=pl.Int64, eager=True).alias("place"),
-        ]
-    ).sort("from", multithreaded=False)
-    begins, running = frame.get_column("from"), frame.get_column("to").cum_max()
-    apart = (begins > running.shift(1)).fill_null(True)
-    last = apart.shift(-1, fill_value=True)
-    firsts = begins.filter(apart)
-    session_codes = firsts // reach
-    offset = session_codes * reach - base
-    bounds = pl.DataFrame(
-        [
-            session_codes.cast(pl.Int64).alias(CODE),
-            (firsts - offset).cast(pl.Int64).alias("start"),
-            (running.filter(last) - offset).cast(pl.Int64).alias("end"),
-        ]
-    )
-    numbers = apart.cast(pl.UInt32).cum_sum() - 1
-    return Chain(frame.get_column("place"), numbers.alias(_SESSION), bounds, firsts, base, reach)

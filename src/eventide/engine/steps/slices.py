@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState, stack
+from eventide.engine.clocks import CommonProgress
 from eventide.engine.keys import CODE, KeyCount
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import PLACE
@@ -75,6 +76,12 @@ class Slicer:
             pl.lit(0, dtype=pl.Int64).alias("revision"),
             pl.lit(True).alias("final"),
         )
+
+    def ends_before(self, windows: list[int], progress: CommonProgress) -> list[int]:
+        """The ends of the windows in front of these, where the watermark passes them on its way."""
+        numbers = pl.Series([*dict.fromkeys(windows)], dtype=pl.Int64).to_frame("w")
+        ends = numbers.select(self.grid.end(pl.col("w") - 1)).to_series()
+        return [end for end in ends if progress.before < end < progress.least]
 
     def merged(self, parts: pl.DataFrame) -> pl.DataFrame:
         """One row for each window and key."""

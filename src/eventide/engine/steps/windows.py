@@ -5,15 +5,18 @@ Law: keys are independent of each other, so how they are spread does not show in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, lower, stack
-from eventide.engine.clocks import Progress
+from eventide.engine.clocks import CommonProgress, Progress
 from eventide.engine.keys import CODE, KeyCount, KeyTable
+from eventide.engine.means import ALL_OF_IT, Means
+from eventide.engine.memory import Memory
 from eventide.engine.monitor import Shortfall
 from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
@@ -22,28 +25,18 @@ from eventide.engine.steps.empty import EmptyWindows, Top
 from eventide.engine.steps.grid import grid_of
 from eventide.engine.steps.judged import PLACE, Judged
 from eventide.engine.steps.overlapping import OverlappingWindows
+from eventide.engine.steps.paged import PagedWindows, Windows
 from eventide.engine.steps.results import MARKS, ResultRows
 from eventide.engine.steps.revised import RevisedWindows
 from eventide.engine.steps.sessions import SessionWindows
 from eventide.plan import Filter, Plan, WindowedAggregate
+from eventide.semantics.eventtime import KeyClock
 from eventide.semantics.windows import Count, Session
 
 if TYPE_CHECKING:
-    from eventide.engine.workers import Crew, DistantWindows
+    from eventide.engine.workers import DistantWindows
 
 Frames = dict[str, pl.DataFrame]
-
-
-class Windows(Protocol):
-    """One kind of windows. `Judged.results` and `on_progress` give windows that are due, with their states."""
-
-    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged: ...
-
-    def on_progress(self, progress: Progress) -> list[pl.DataFrame]: ...
-
-    def snapshot(self) -> Frames: ...
-
-    def restore(self, frames: Frames) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,6 @@ class WindowStep:
     ) -> None:
         """Keys are spread over so many `states` in this process and over those that are `distant`."""
         self.shortfall = Shortfall() if "completeness" in results.extras else None
-        self._kind = kind
         self._parts = [kind.make() for _ in range(states)]
         self._distant = list(distant)
         self._top = kind.top
@@ -87,6 +79,13 @@ class WindowStep:
         """Judge and add the rows of a batch; results are rows ready to go out."""
         if self._top is not None:
             self._top.see(rows)
+        stages = self._stages(progress)
+        if not stages:
+            return self._on_batch(log, rows, progress)
+        judged = self._on_batch(log, rows, stages[0])
+        return replace(judged, results=chain(judged.results, self._staged(stages[1:])))
+
+    def _on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         if self._spread == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
             return Judged(self._made(judged.results, progress), judged.late, judged.on_time, judged.corrected)
@@ -101,8 +100,30 @@ class WindowStep:
             sum(judged.corrected for judged in all_judged),
         )
 
-    def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
+    def on_progress(self, progress: Progress) -> Iterable[pl.DataFrame]:
         """Rows of what came due without new events."""
+        return self._staged(self._stages(progress)[1:] or [progress])
+
+    def _stages(self, progress: Progress) -> list[CommonProgress]:
+        """A progress in pieces, the first of which goes nowhere, where it would close more at once than may be in
+        memory: rows come out by the ends of windows, so those of the pieces are those of the whole. None: it may go on
+        at once.
+        """
+        part = self._parts[0]
+        if not isinstance(progress, CommonProgress) or not isinstance(part, _Staged) or self.shortfall is not None:
+            return []
+        ends = part.stages(progress)
+        at = [progress.before, *ends, progress.least] if ends else []
+        return [
+            CommonProgress(before, pl.Series([end], dtype=pl.Int64))
+            for before, end in zip([progress.before, *at], at, strict=False)
+        ]
+
+    def _staged(self, stages: Sequence[Progress]) -> Iterator[pl.DataFrame]:
+        for progress in stages:
+            yield from self._on_progress(progress)
+
+    def _on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         waiting = [one.ask_progress(progress) for one in self._distant]
         due = [frame for part in self._parts for frame in part.on_progress(progress)]
         due += [frame for answer in waiting for frame in answer().results]
@@ -120,8 +141,9 @@ class WindowStep:
         """The rows of the keys that belong to one state."""
         return frame if self._spread == 1 else frame.filter(pl.col(CODE) % self._spread == number)
 
-    def _made(self, due: list[pl.DataFrame], progress: Progress, behind: bool = False) -> list[pl.DataFrame]:
+    def _made(self, given: Iterable[pl.DataFrame], progress: Progress, behind: bool = False) -> list[pl.DataFrame]:
         """The rows of windows that are due, in the batch being read or `behind` all of its rows."""
+        due = list(given)
         if not due:
             return []
         rows = stack(due)
@@ -161,15 +183,16 @@ class WindowStep:
         """Bring the states of other processes here, before those end."""
         if self._distant:
             frames = self.snapshot()
-            self._parts, self._distant = [self._kind.make()], []
+            self._distant = []
             self.restore(frames)
 
 
 _NOTHING = pl.DataFrame()
+_Staged = DisjointWindows | OverlappingWindows
 
 
 def window_step(
-    plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, workers: int, crew: Crew | None = None
+    plan: Plan, schema: Mapping[str, pl.DataType], keys: KeyTable, workers: int, means: Means = ALL_OF_IT
 ) -> WindowStep:
     """The window step of a plan whose rows have the columns of `schema`, its keys spread over so many `workers` in this
     process, or over this one and the others of a crew.
@@ -178,18 +201,37 @@ def window_step(
     assert query is not None
     aggregates, input_types = lower(query.aggregates, schema)
     results = ResultRows(keys, aggregates, _extras(plan, query))
-    kind = kind_of(query, keys, aggregates.state)
+    by_key = plan.event_time is not None and isinstance(plan.event_time.clock, KeyClock)
+    kind = kind_of(query, keys, aggregates.state, means.memory, by_key=by_key)
+    crew = means.crew
     if crew is None or crew.size == 1:
         return WindowStep(kind, workers, results, input_types)
-    from eventide.engine.workers import DistantWindows
+    from eventide.engine.workers import DistantWindows, distant_settings
     from eventide.plan.codec import aggregate_to
 
+    settings = distant_settings(means.memory, by_key)
     words, types = aggregate_to(query), pl.DataFrame(schema=dict(schema))
-    return WindowStep(kind, 1, results, input_types, [DistantWindows(one, words, types, keys) for one in crew.start()])
+    distant = [DistantWindows(one, words, types, keys, settings) for one in crew.start()]
+    return WindowStep(kind, 1, results, input_types, distant)
 
 
-def kind_of(query: WindowedAggregate, keys: KeyCount, state: AggregateState) -> Kind:
-    """How to make the windows of a query."""
+def kind_of(
+    query: WindowedAggregate, keys: KeyCount, state: AggregateState, memory: Memory | None = None, *, by_key: bool
+) -> Kind:
+    """How to make the windows of a query: in memory, or with a bound on it; windows that close `by_key`, and those that
+    look at all of their state with every batch, go to disk in pages of keys, others by the age of slices.
+    """
+    if memory is None:
+        return _kind(query, keys, state, None)
+    window, lateness = query.window, query.lateness
+    by_slice = not (by_key or isinstance(window, Session | Count) or lateness.allowed_us or query.early is not None)
+    if by_slice:
+        return _kind(query, keys, state, memory)
+    kind = _kind(query, keys, state, None)
+    return replace(kind, make=lambda: PagedWindows(kind.make, memory))
+
+
+def _kind(query: WindowedAggregate, keys: KeyCount, state: AggregateState, memory: Memory | None) -> Kind:
     window, allowed_us, early = query.window, query.lateness.allowed_us, query.early
     match window:
         case Session(gap_us):
@@ -202,9 +244,9 @@ def kind_of(query: WindowedAggregate, keys: KeyCount, state: AggregateState) -> 
         return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us)
     kind = DisjointWindows if grid.slices_per_window == grid.slices_per_slide else OverlappingWindows
     if not query.fill_empty:
-        return Kind(lambda: kind(grid, keys, state, None), grid.reach_us)
+        return Kind(lambda: kind(grid, keys, state, None, memory), grid.reach_us)
     top = Top(grid)
-    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top)), grid.reach_us, top)
+    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top), memory), grid.reach_us, top)
 
 
 def is_revised(query: WindowedAggregate) -> bool:

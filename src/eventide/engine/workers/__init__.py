@@ -5,6 +5,6 @@ due, so any number of them gives the same bytes (decision 0025).
 """
 
 from eventide.engine.workers.crew import Crew, Worker
-from eventide.engine.workers.distant import DistantWindows
+from eventide.engine.workers.distant import DistantWindows, distant_settings
 
-__all__ = ["Crew", "DistantWindows", "Worker"]
+__all__ = ["Crew", "DistantWindows", "Worker", "distant_settings"]

@@ -10,13 +10,17 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, lower
+from eventide.engine.clocks import Progress
 from eventide.engine.clocks.travel import unpacked
+from eventide.engine.memory import Memory
 from eventide.engine.steps.judged import Judged
-from eventide.engine.steps.windows import Kind, Windows, kind_of
+from eventide.engine.steps.paged import Windows
+from eventide.engine.steps.windows import Kind, kind_of
 from eventide.engine.workers.wire import BrokenOff, Message, receive, send
 from eventide.plan.codec import aggregate_from
 
@@ -37,14 +41,22 @@ class _Desk:
     keys: _Keys
     kind: Kind
     windows: Windows
+    memory: Memory | None = None
 
     @classmethod
     def of(cls, asked: Message) -> _Desk:
         query = aggregate_from(asked.values["query"])
         keys = _Keys()
         aggregates, _ = lower(query.aggregates, dict(asked.frames["schema"].schema))
-        kind = kind_of(query, keys, aggregates.state)
-        return cls(keys, kind, kind.make())
+        limit, folder = asked.values.get("memory"), asked.values.get("folder")
+        memory = None if limit is None else Memory(int(limit), None if folder is None else Path(folder))
+        kind = kind_of(query, keys, aggregates.state, memory, by_key=bool(asked.values.get("by_key")))
+        return cls(keys, kind, kind.make(), memory)
+
+    def close(self) -> None:
+        """Leave nothing on the disk."""
+        if self.memory is not None:
+            self.memory.close()
 
     def answer(self, asked: Message) -> Message:
         match asked.kind:
@@ -55,6 +67,7 @@ class _Desk:
                 return Message(asked.number, "state", {}, state)
             case "restore":
                 self.windows.restore({name.removeprefix("state."): frame for name, frame in asked.frames.items()})
+                self._settle()
                 return Message(asked.number, "done")
             case other:
                 raise ValueError(f"{other!r} is not a question")
@@ -65,6 +78,16 @@ class _Desk:
         if self.kind.top is not None:
             self.kind.top.window = values["top"]
         progress = unpacked(values, asked.frames)
+        judged = self._worked(asked, progress)
+        self._settle()
+        return judged
+
+    def _settle(self) -> None:
+        if self.memory is not None:
+            self.memory.settle()
+
+    def _worked(self, asked: Message, progress: Progress) -> Judged:
+        values = asked.values
         if asked.kind == "progress":
             return Judged(self.windows.on_progress(progress))
         rows = asked.frames["rows"]
@@ -84,9 +107,16 @@ def work(wire: socket.socket) -> None:
     """Answer until the wire ends."""
     desk: _Desk | None = None
     while True:
-        asked = receive(wire)
+        try:
+            asked = receive(wire)
+        except BrokenOff:
+            if desk is not None:
+                desk.close()
+            return
         try:
             if asked.kind == "windows":
+                if desk is not None:
+                    desk.close()
                 desk = _Desk.of(asked)
                 told = Message(asked.number, "done")
             else:

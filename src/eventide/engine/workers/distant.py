@@ -6,6 +6,7 @@ Law: what a worker answers is what the same windows would have said here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -14,12 +15,24 @@ from eventide.engine.aggregates import LOG_NAME
 from eventide.engine.clocks import Progress
 from eventide.engine.clocks.travel import packed
 from eventide.engine.keys import KeyTable
+from eventide.engine.memory import Memory
 from eventide.engine.steps.empty import Top
 from eventide.engine.steps.judged import Judged, no_late
 from eventide.engine.workers.crew import Worker
 from eventide.engine.workers.wire import Message
 
 Frames = dict[str, pl.DataFrame]
+
+
+def distant_settings(memory: Memory | None, by_key: bool) -> dict[str, Any]:
+    """How a worker shall keep its windows: how many bytes in memory, where files go beyond that, and whether windows
+    close by key.
+    """
+    limit = None if memory is None else memory.limit_bytes
+    folder = None if memory is None or memory.folder is None else str(memory.folder)
+    return {"memory": limit, "folder": folder, "by_key": by_key}
+
+
 _DUE = "due."
 _STATE = "state."
 
@@ -27,12 +40,21 @@ _STATE = "state."
 class DistantWindows:
     """The windows of one worker. `ask_batch` and `ask_progress` give a function that waits for the answer."""
 
-    def __init__(self, worker: Worker, query: Mapping[str, Any], schema: pl.DataFrame, keys: KeyTable) -> None:
-        """`query` is the aggregation as plain values; `schema` a frame without rows, with the columns of the rows."""
+    def __init__(
+        self,
+        worker: Worker,
+        query: Mapping[str, Any],
+        schema: pl.DataFrame,
+        keys: KeyTable,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """`query` is the aggregation as plain values; `schema` a frame without rows, with the columns of the rows; for
+        `settings` see `distant_settings`.
+        """
         self._worker = worker
         self._keys = keys
         self._top: Top | None = None
-        self._answer(self._worker.ask("windows", {"query": query}, {"schema": schema}))
+        self._answer(self._worker.ask("windows", {"query": query, **settings}, {"schema": schema}))
 
     def share(self, top: Top | None) -> None:
         """Take what all workers share."""
