@@ -144,14 +144,17 @@ def embedded(work: str, source: str, given: Input, out: str) -> Cost:
     words = [work, source, str(given.folder), given.topic, given.servers, out]
     code = (
         "import sys; from pathlib import Path; from benchmarks.flink import Input, stream; "
-        "w, s, f, t, k, o = sys.argv[1:]; stream(w, s, Input(w, Path(f), t, k), o).run(show=False)"
+        "w, s, f, t, k, o = sys.argv[1:]; stream(w, s, Input(w, Path(f), t, k), o).run(show=False); "
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-c", code, *words])
+    child = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    resident_kb = child.stdout.read()
     _, state, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(state)
     assert child.returncode == 0
-    return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, int(resident_kb) / 1024)
 
 
 def on_cluster(cluster: Cluster, started: Callable[[], Job]) -> Cost:

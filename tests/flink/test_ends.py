@@ -82,6 +82,16 @@ def test_a_plan_without_sinks_gives_its_outputs_as_frames(flink: Flink, tmp_path
     assert outcome.accounting.total.closes
 
 
+def test_sessions_keep_their_account_for_each_log(flink: Flink, tmp_path: Path) -> None:
+    read = et.read_csv(write_files(tmp_path / "in", EVENTS), schema=SCHEMA)
+    timed = read.event_time("at", et.bounded("2s"), max_future=None).group_by("sensor")
+    stream = timed.window(et.session("300ms")).agg(n=et.count(), total=et.col("dose").sum())
+    expected = stream.run(show=False)
+    outcome = stream.run(on="flink", flink_url=flink.address, parallelism=2, show=False)
+    assert outcome.accounting == expected.accounting
+    assert expected.accounting.total.late > 10
+
+
 def test_upserts_to_kafka_leave_the_last_row_of_each_window(flink: Flink, broker: Kafka, topic: str) -> None:
     stream = windows(from_topic(broker, topic), lateness="1m")
     expected = stream.run(show=False)

@@ -13,6 +13,7 @@ from typing import Any
 from eventide.connectors.files.logs import files_of, stands_for_many
 from eventide.connectors.files.source import TextFiles
 from eventide.connectors.formats.csv import Csv
+from eventide.connectors.formats.json_record import path_of
 from eventide.connectors.kafka.source import KafkaTopics
 from eventide.flow import Source
 from eventide.runners.flink import sql
@@ -76,8 +77,8 @@ def _file_gaps(source: TextFiles) -> Iterator[str]:
 
 
 def _kafka_gaps(source: KafkaTopics) -> Iterator[str]:
-    if source.parser.format == "raw":
-        yield 'format="raw": the job reads "json" and "csv"'
+    if source.parser.format not in ("json", "csv"):
+        yield f'format="{source.parser.format}": the job reads "json" and "csv"'
     if source.reading.extra:
         yield f"{', '.join(source.reading.extra)}: columns beside the message's value are not read by the job"
     if source.reading.isolation != "read_committed":
@@ -108,7 +109,7 @@ def _files(source: TextFiles) -> Table:
         "format": "csv" if isinstance(source.format, Csv) else "json",
         "separator": source.format.separator if isinstance(source.format, Csv) else ",",
         "header": source.format.has_header,
-        "columns": schema_tree(source.schema),
+        "columns": schema_tree(source.schema, nested=not isinstance(source.format, Csv)),
         "arrival": source.arrival,
         "logs": [str(path.relative_to(folder)) for path in paths] if many else [source.name],
         "root": f"{folder}/" if many else None,
@@ -171,7 +172,7 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
         "separator": ",",
         "header": False,
         "fields": list(names),
-        "columns": schema_tree(source.schema),
+        "columns": schema_tree(source.schema, nested=parser.format == "json"),
         "arrival": source.arrival,
         "logs": list(logs),
         "root": None,
@@ -180,14 +181,26 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
     return Table(sql.table("source", columns, settings), query, reading)
 
 
-def schema_tree(schema: Schema) -> list[dict[str, Any]]:
-    """The columns of a schema with their rules."""
-    return [_field_tree(column, rule) for column, rule in schema.fields]
+def schema_tree(schema: Schema, *, nested: bool = False) -> list[dict[str, Any]]:
+    """The columns of a schema with their rules; `nested` are those of JSON, whose paths become JSON pointers."""
+    return [_field_tree(column, rule, nested=nested) for column, rule in schema.fields]
 
 
-def _field_tree(column: str, rule: Field) -> dict[str, Any]:
+def _field_tree(column: str, rule: Field, *, nested: bool) -> dict[str, Any]:
     tree: dict[str, Any] = {"name": column, "type": rule.type, "unit": rule.unit, "nullable": rule.nullable}
     for bound in ("minimum", "maximum"):
         if getattr(rule, bound) is not None:
             tree[bound] = str(getattr(rule, bound))
-    return tree | ({} if rule.path is None else {"path": rule.path})
+    if rule.path is None:
+        return tree
+    return tree | {"path": json_pointer(rule.path) if nested else rule.path}
+
+
+def json_pointer(path: str) -> str:
+    """A path as a JSON pointer (RFC 6901).
+
+    >>> json_pointer("rxInfo[0].time")
+    '/rxInfo/0/time'
+    """
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path_of(path))
+    return "".join(f"/{step}" for step in steps)

@@ -1,6 +1,8 @@
 package eventide.flink;
 
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
@@ -33,7 +35,9 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     private transient ValueState<KeyState> states;
     private transient ListState<byte[]> savedAccount;
     private transient ListState<Long> savedReached;
-    private transient Account account;
+    /** What became of the rows of each log that this operator judged: those of sessions. */
+    private transient Map<String, Account> accounts;
+    private transient Counters counters;
     /** What the watermark had reached before a restart: Flink itself begins anew. */
     private transient long restored;
 
@@ -49,11 +53,13 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         super.initializeState(context);
         savedAccount = context.getOperatorStateStore()
                 .getListState(new ListStateDescriptor<>("account", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
-        account = new Account();
+        accounts = new ConcurrentHashMap<>();
         for (byte[] bytes : savedAccount.get()) {
+            DataInputDeserializer in = new DataInputDeserializer(bytes);
+            String log = in.readUTF();
             Account part = new Account();
-            part.read(new DataInputDeserializer(bytes));
-            account.add(part);
+            part.read(in);
+            accountOf(log).add(part);
         }
         savedReached = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("reached", Types.LONG));
         restored = Instants.END_OF_TIME;
@@ -71,15 +77,21 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         timers = getInternalTimerService("windows", VoidNamespaceSerializer.INSTANCE, this);
         if (judges) {
             for (String name : List.of("on_time", "corrected", "late")) {
-                getMetricGroup().gauge(name, () -> account.named().get(name));
+                getMetricGroup().gauge(name, () -> account().named().get(name));
             }
         }
+        counters = new Counters(getRuntimeContext());
     }
 
-
-    /** What became of the rows that this operator judged: those of sessions. */
+    /** What became of the rows that this operator judged, of all logs. */
     Account account() {
-        return account;
+        Account total = new Account();
+        accounts.values().forEach(total::add);
+        return total;
+    }
+
+    private Account accountOf(String log) {
+        return accounts.computeIfAbsent(log, missing -> new Account());
     }
 
     @Override
@@ -90,19 +102,25 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         if (state == null) {
             state = new KeyState();
         }
+        reach(state, key, event.closed);
         Event inner = judges ? event.with(Narrow.of(event.values, kept)) : event;
         Windows.Verdict verdict = windows.add(state, key, inputsOf(inner), closing(state), this);
         if (judges) {
-            account.count(verdict);
+            accountOf(event.log).count(verdict);
             if (verdict == Windows.Verdict.LATE && !"drop".equals(window.policy())) {
                 output.collect(Door.LATE, new StreamRecord<>(event));
             }
         }
-        if (event.closing > state.closing) {
-            state.closing = event.closing;
+        reach(state, key, event.closing);
+        keep(state);
+    }
+
+    /** The key's own clock has come so far. */
+    private void reach(KeyState state, Key key, long closing) {
+        if (closing > state.closing) {
+            state.closing = closing;
             windows.due(state, key, closing(state), this);
         }
-        keep(state);
     }
 
     /** The values behind the keys. */
@@ -158,11 +176,22 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     }
 
     @Override
+    public void finish() throws Exception {
+        accounts.forEach(counters::tell);
+        super.finish();
+    }
+
+    @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
-        DataOutputSerializer out = new DataOutputSerializer(64);
-        account.write(out);
-        savedAccount.update(List.of(out.getCopyOfBuffer()));
+        savedAccount.clear();
+        for (Map.Entry<String, Account> one : accounts.entrySet()) {
+            DataOutputSerializer out = new DataOutputSerializer(128);
+            out.writeUTF(one.getKey());
+            one.getValue().write(out);
+            savedAccount.add(out.getCopyOfBuffer());
+        }
+        accounts.forEach(counters::tell);
         savedReached.update(List.of(reached()));
     }
 }
