@@ -1,4 +1,4 @@
-"""The command line: `eventide run`, `check`, `explain`, `advise`, `savepoint`, `state`, `connectors` and others.
+"""The command line: `eventide run`, `check`, `compile`, `explain`, `advise`, `savepoint`, `state` and others.
 
 Law: everything the command line does can be done in Python too. Exit codes: 0 done, 1 the run failed, 2 wrong usage
 or a plan that cannot run, 130 stopped by Ctrl-C after closing in order.
@@ -14,6 +14,7 @@ import typer
 
 from eventide.cli.advise import advise
 from eventide.cli.check import check
+from eventide.cli.compile import compile
 from eventide.cli.connectors import connectors
 from eventide.cli.demo import demo
 from eventide.cli.explain import explain
@@ -37,7 +38,8 @@ app = typer.Typer(
 _EXAMPLES: dict[Callable[..., None], str] = {
     run: "eventide run job.py\n\neventide run job.yaml --quiet --state state/job --checkpoint-every 5s\n\n"
     "eventide run job.py --on flink --parallelism 4",
-    check: "eventide check job.py",
+    check: "eventide check job.py\n\neventide check job.py --on flink",
+    compile: "eventide compile job.py --to flink",
     advise: "eventide advise readings.csv --time captured --key device --picture bounds.png\n\neventide advise job.py",
     savepoint: "eventide savepoint state/job kept/before-the-change",
     connectors: "eventide connectors",

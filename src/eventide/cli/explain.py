@@ -7,7 +7,7 @@ or from a saved snapshot.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -22,6 +22,7 @@ from eventide.errors import CheckpointError
 from eventide.instants import instant_us
 from eventide.plan import Stream
 from eventide.runners import Inspection, inspect
+from eventide.runners.flink import gaps_of
 
 _SnapshotFolder = Annotated[
     str | None,
@@ -51,11 +52,19 @@ explain = typer.Typer(
 
 
 @explain.command()
-def plan(pipeline: Pipeline) -> None:
-    """Say in words what a pipeline does, stage by stage. No source is opened."""
+def plan(
+    pipeline: Pipeline,
+    on: Annotated[Literal["embedded", "flink"], typer.Option("--on", help="Where it shall run.")] = "embedded",
+) -> None:
+    """Say in words what a pipeline does, stage by stage; with `--on flink` what Flink cannot run of it too. No source
+    is opened.
+    """
     stream = load(pipeline)
     stream.check()
     typer.echo(stream.explain())
+    if on == "flink":
+        for gap in gaps_of(stream.plan):
+            typer.echo(f"not on Flink  {gap}")
 
 
 @explain.command()

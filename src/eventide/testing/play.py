@@ -48,7 +48,7 @@ def play(case: Mapping[str, object], way: Way = "stands") -> Played:
 
 
 def _play_windows(case: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], way: Way) -> Played:
-    player = _Player(_plan(case), workers=3 if way == "workers" else 1)
+    player = _Player(plan_of(case), workers=3 if way == "workers" else 1)
     got: list[list[dict[str, object]]] = []
     differences: list[str] = []
     wanted_final: dict[tuple[object, ...], object] = {}
@@ -86,7 +86,8 @@ def _batched_difference(
     return [] if last == dict(wanted) else [f"final rows: got {last}, wanted {dict(wanted)}"]
 
 
-def _plan(case: Mapping[str, Any]) -> Plan:
+def plan_of(case: Mapping[str, Any]) -> Plan:
+    """The plan that a case of windows asks for. Raises `Unsupported` for what the engine does not do."""
     window, late = case["window"], case.get("late_policy", "side_output")
     if case.get("aggregate", "sum") != "sum":
         raise Unsupported(f"aggregate {case['aggregate']!r}: the cases known here use sum")

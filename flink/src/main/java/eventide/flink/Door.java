@@ -151,7 +151,13 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         clock.seenMs = plan.eventTime().idleAfterUs() == Instants.UNKNOWN ? 0 : getProcessingTimeService().getCurrentProcessingTime();
         clocks.comeBack(clock);
         event.before = clocks.before(clock, event.values);
+        if (byKey) {
+            event.closed = clocks.closing(event.values);
+        }
         clocks.observe(clock, event.values, event.time);
+        if (byKey) {
+            event.closing = clocks.closing(event.values);
+        }
         if (keepBehind >= 0 && !Boolean.TRUE.equals(event.values[keepBehind])) {
             clock.account.filtered++;
             return;
@@ -166,9 +172,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             }
             return;
         }
-        Event narrow = verdict == null ? event : event.with(Narrow.of(event.values, kept));
-        narrow.closing = byKey ? clocks.closing(event.values) : Instants.NO_WATERMARK;
-        output.collect(new StreamRecord<>(narrow));
+        output.collect(new StreamRecord<>(verdict == null ? event : event.with(Narrow.of(event.values, kept))));
     }
 
     /** Tells the windows how far the door is, whenever it has passed an instant at which one of them may be due. */

@@ -18,10 +18,12 @@ final class Event {
     String log;
     long offset;
     long arrival = Instants.UNKNOWN;
-    /** Behind the door: event time, the watermark that judges the row, and the one that closes its key's windows behind it. */
+    /** Behind the door: event time, and the watermark that judges the row. */
     long time;
     long before;
-    long closing;
+    /** Where keys have clocks: the watermark that closes windows of the key, in front of the row and behind it. */
+    long closed = Instants.NO_WATERMARK;
+    long closing = Instants.NO_WATERMARK;
     Object[] values;
 
     Event() {}
@@ -38,6 +40,7 @@ final class Event {
         Event event = new Event(kind, log, offset, arrival, other);
         event.time = time;
         event.before = before;
+        event.closed = closed;
         event.closing = closing;
         return event;
     }

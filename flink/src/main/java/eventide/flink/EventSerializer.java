@@ -29,6 +29,7 @@ public final class EventSerializer extends PlainSerializer<Event> {
         out.writeLong(event.arrival);
         out.writeLong(event.time);
         out.writeLong(event.before);
+        out.writeLong(event.closed);
         out.writeLong(event.closing);
         Values.writeAll(event.values, out);
     }
@@ -42,6 +43,7 @@ public final class EventSerializer extends PlainSerializer<Event> {
         event.arrival = in.readLong();
         event.time = in.readLong();
         event.before = in.readLong();
+        event.closed = in.readLong();
         event.closing = in.readLong();
         event.values = Values.readAll(in);
         return event;

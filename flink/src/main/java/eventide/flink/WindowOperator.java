@@ -90,6 +90,7 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         if (state == null) {
             state = new KeyState();
         }
+        reach(state, key, event.closed);
         Event inner = judges ? event.with(Narrow.of(event.values, kept)) : event;
         Windows.Verdict verdict = windows.add(state, key, inputsOf(inner), closing(state), this);
         if (judges) {
@@ -98,11 +99,16 @@ final class WindowOperator extends AbstractStreamOperator<Row>
                 output.collect(Door.LATE, new StreamRecord<>(event));
             }
         }
-        if (event.closing > state.closing) {
-            state.closing = event.closing;
+        reach(state, key, event.closing);
+        keep(state);
+    }
+
+    /** The key's own clock has come so far. */
+    private void reach(KeyState state, Key key, long closing) {
+        if (closing > state.closing) {
+            state.closing = closing;
             windows.due(state, key, closing(state), this);
         }
-        keep(state);
     }
 
     /** The values behind the keys. */

@@ -1,0 +1,89 @@
+package eventide.flink;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.Test;
+
+/** The door alone: whose watermark judges a row, and what the windows are told. */
+class DoorTest {
+    private static final String TUMBLING = "\"kind\": \"sliding\", \"size_us\": 10, \"slide_us\": 10, \"policy\": \"side\", \"late_us\": 0";
+
+    private static OneInputStreamOperatorTestHarness<Event, Event> door(Plan plan) throws Exception {
+        var harness = new OneInputStreamOperatorTestHarness<Event, Event>(new Door(plan), 16, 1, 0);
+        harness.setup(EventSerializer.INSTANCE);
+        return harness;
+    }
+
+    private static List<Long> marks(OneInputStreamOperatorTestHarness<Event, Event> harness) {
+        return harness.getOutput().stream().filter(Watermark.class::isInstance).map(one -> ((Watermark) one).getTimestamp()).toList();
+    }
+
+    @Test
+    void aRowIsJudgedByTheRowsBeforeItInItsOwnLog() throws Exception {
+        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING))) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 50L, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 1L, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 1L, 1)));
+            List<Event> late = harness.getSideOutput(Door.LATE).stream().map(StreamRecord::getValue).toList();
+            assertEquals(List.of("one 1 48"), late.stream().map(one -> one.log + " " + one.offset + " " + one.before).toList());
+        }
+    }
+
+    @Test
+    void theWatermarkIsThatOfTheSlowestLogAndWaitsForAllThatAreKnown() throws Exception {
+        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING))) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 50L, 1)));
+            assertEquals(List.of(), marks(harness));
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 32L, 1)));
+            assertEquals(List.of(29L), marks(harness)); // 32 - 2 = 30, exclusive: Flink's 29
+        }
+    }
+
+    @Test
+    void theWatermarkIsToldOnlyWhereAWindowMayBeDue() throws Exception {
+        try (var harness = door(Plans.of("\"one\"", TUMBLING))) {
+            harness.open();
+            for (long time : new long[] {3, 5, 7, 11, 12, 13}) {
+                harness.processElement(new StreamRecord<>(Plans.event("one", time, "a", time, 1)));
+            }
+            assertEquals(List.of(0L, 9L), marks(harness));
+        }
+    }
+
+    @Test
+    void aGuardRefusesARowBeforeItTouchesTheClock() throws Exception {
+        try (var harness = door(Plans.of("\"one\"", TUMBLING, ", \"max_future_us\": 5"))) {
+            harness.open();
+            Event ahead = Plans.event("one", 0, "a", 100L, 1);
+            ahead.arrival = 10;
+            harness.processElement(new StreamRecord<>(ahead));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", null, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 2, "a", 1L, 1)));
+            List<Object> reasons =
+                    harness.getSideOutput(Door.DEAD).stream().map(one -> one.getValue().values[Refused.REASON]).toList();
+            assertEquals(List.of("event time is too far in the future", "event time is missing"), reasons);
+            assertEquals(1, harness.extractOutputValues().size());
+        }
+    }
+
+    @Test
+    void aSilentLogIsLeftOutAndComesBackAtTheStreamWatermark() throws Exception {
+        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING, ", \"idle_after_us\": 1000000"))) {
+            harness.setProcessingTime(0);
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 12L, 1)));
+            harness.setProcessingTime(900);
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 52L, 1)));
+            harness.setProcessingTime(1250);
+            assertEquals(49L, marks(harness).get(marks(harness).size() - 1));
+            harness.processElement(new StreamRecord<>(Plans.event("two", 1, "a", 20L, 1)));
+            assertEquals(50, harness.getSideOutput(Door.LATE).peek().getValue().before);
+        }
+    }
+}

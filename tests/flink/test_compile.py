@@ -1,0 +1,105 @@
+"""What a plan becomes on Flink, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import eventide as et
+from eventide.cli import app
+from eventide.plan import Stream
+from eventide.runners.flink import compile_plan, gaps_of
+
+SCHEMA = {"sensor": str, "at": et.Instant, "dose": float}
+
+
+@pytest.fixture
+def readings(tmp_path: Path) -> Path:
+    path = tmp_path / "readings.csv"
+    path.write_text("sensor,at,dose\na,2026-01-01T00:00:01Z,1.5\n")
+    return path
+
+
+def windowed(path: Path, **aggregates: et.Aggregation) -> Stream:
+    stream = et.read_csv(path, schema=SCHEMA).event_time("at", et.bounded("2s"))
+    return stream.group_by("sensor").window(et.tumbling("10s")).agg(**(aggregates or {"n": et.count()}))
+
+
+def test_a_plan_becomes_tables_and_one_job(readings: Path, tmp_path: Path) -> None:
+    compiled = compile_plan(windowed(readings).write(et.write_ndjson(f"{tmp_path}/out/")).plan, parallelism=2)
+    assert compiled.gaps == ()
+    assert f"'path' = '{readings}'" in compiled.sql
+    assert "INSERT INTO `sink_0`" in compiled.sql
+    job = json.loads(compiled.job)
+    assert job["window"]["size_us"] == 10_000_000
+    assert job["event_time"]["delay_us"] == 2_000_000
+    assert job["sources"][0]["logs"] == ["readings.csv"]
+    assert job["select"] is None
+
+
+def test_a_filter_is_a_column_so_that_no_row_disappears_in_sql(readings: Path, tmp_path: Path) -> None:
+    stream = et.read_csv(readings, schema=SCHEMA).filter(et.col("dose") > 1).event_time("at", et.bounded("2s"))
+    stream = stream.filter(et.col("dose") < 9).group_by("sensor").window(et.tumbling("10s")).agg(n=et.count())
+    job = json.loads(compile_plan(stream.write(et.write_ndjson(f"{tmp_path}/out/")).plan).job)
+    assert "(`dose` > 1) IS TRUE AS `_keep`" in job["select"]
+    assert "(`dose` < 9) IS TRUE AS `_keep_behind`" in job["select"]
+    assert "WHERE" not in job["select"]
+    assert [one["name"] for one in job["columns"]][-2:] == ["_keep", "_keep_behind"]
+
+
+def test_names_and_texts_are_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "it's.csv"
+    path.write_text("a`b,at\n1,2026-01-01T00:00:01Z\n")
+    stream = et.read_csv(path, schema={"a`b": int, "at": et.Instant}).event_time("at", et.ascending())
+    stream = stream.group_by("a`b").window(et.tumbling("1s")).agg(top=(et.col("a`b") + 1).max())
+    compiled = compile_plan(stream.write(et.write_ndjson(f"{tmp_path}/out/")).plan)
+    assert "it''s.csv'" in compiled.sql
+    assert "`a``b`" in compiled.sql
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "why"),
+    [
+        (et.col("dose").quantile(0.9), "quantile: its buckets"),
+        (et.col("sensor").count_distinct(), "count_distinct: its hashes"),
+        (et.col("dose").time_weighted_mean(), "rounded in another order"),
+        ((et.col("dose") // 2).sum(), "floordiv cannot be said in flink"),
+    ],
+)
+def test_aggregates_that_would_differ_are_gaps(
+    readings: Path, tmp_path: Path, aggregate: et.Aggregation, why: str
+) -> None:
+    plan = windowed(readings, x=aggregate).write(et.write_ndjson(f"{tmp_path}/out/")).plan
+    compiled = compile_plan(plan)
+    assert compiled.job == ""
+    assert why in str(compiled.gaps[0])
+    assert compiled.gaps[0].where == "agg x"
+
+
+def test_every_gap_is_found_at_once(readings: Path, tmp_path: Path) -> None:
+    stream = et.read_csv(readings, schema=SCHEMA).map_batches(lambda frame: frame)
+    stream = stream.event_time("at", et.adaptive()).group_by("sensor").window(et.tumbling("10s"), fill="empty")
+    found = [str(gap) for gap in gaps_of(stream.agg(n=et.count()).write(et.write_csv(tmp_path / "out.csv")).plan)]
+    wanted = ["adaptive()", "map_batches, a Python function", 'fill="empty"', "csv files", "one file"]
+    assert all(any(word in gap for gap in found) for word in wanted), found
+
+
+def test_a_plan_without_sinks_has_nowhere_to_write_to(readings: Path) -> None:
+    assert [gap.where for gap in gaps_of(windowed(readings).plan)] == ["outputs"]
+
+
+def test_the_command_line_compiles_and_says_what_is_missing(readings: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(windowed(readings).write(et.write_ndjson(f"{tmp_path}/out/")).to_yaml())
+    bad.write_text(windowed(readings).to_yaml())
+    ran = CliRunner().invoke(app, ["compile", str(good), "--to", "flink", "--job", str(tmp_path / "job.json")])
+    assert ran.exit_code == 0, ran.output
+    assert "CREATE TEMPORARY TABLE `source`" in ran.output
+    assert json.loads((tmp_path / "job.json").read_text())["version"] == 1
+    checked = CliRunner().invoke(app, ["check", str(good), "--on", "flink"])
+    assert "nothing wrong" in checked.output
+    assert "nothing is written" in str(CliRunner().invoke(app, ["check", str(bad), "--on", "flink"]).exception)
+    assert "not on Flink" in CliRunner().invoke(app, ["explain", str(bad), "--on", "flink"]).output
