@@ -20,11 +20,27 @@ FOLDER = Path(__file__).resolve().parents[2] / "flink"
 _OPENS = ("java.lang", "java.util", "java.lang.invoke", "java.time", "java.util.concurrent")
 
 
+def _started() -> subprocess.Popen[str]:
+    target = FOLDER / "target"
+    class_path = ":".join(
+        [str(target / "classes"), str(target / "test-classes"), (target / "test-class-path.txt").read_text().strip()]
+    )
+    opens = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in _OPENS]
+    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *opens, "-cp", class_path]
+    return subprocess.Popen(
+        [*command, "eventide.flink.Play"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
 @dataclass
 class Player:
     """A running `eventide.flink.Play`."""
 
-    process: subprocess.Popen[str] = field(default_factory=lambda: _started())  # noqa: PLW0108 - it is defined below
+    process: subprocess.Popen[str] = field(default_factory=_started)
 
     def play(
         self,
@@ -54,30 +70,16 @@ class Player:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(timeout=20)
+        self.process.stdout.close()
 
 
 def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
     """A plan as the job reads it, with a source that is never opened."""
     query, inputs = query_of(plan)
     return {"version": VERSION, "sources": [{"logs": list(logs)}], **operators_tree(plan, query, inputs), "outputs": []}
-
-
-def _started() -> subprocess.Popen[str]:
-    target = FOLDER / "target"
-    class_path = ":".join(
-        [str(target / "classes"), str(target / "test-classes"), (target / "test-class-path.txt").read_text().strip()]
-    )
-    opens = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in _OPENS]
-    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *opens, "-cp", class_path]
-    return subprocess.Popen(
-        [*command, "eventide.flink.Play"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
 
 
 def _entry(entry: Entry, columns: Sequence[str]) -> list[object]:

@@ -220,6 +220,8 @@ def _readable(ddl: str, query: str, selects: str | None, outputs: Sequence[Mappi
     parts.append(
         "-- here the job has the door and the windows: they make the tables `results`, `late` and `dead_letters`"
     )
+    if not outputs:
+        parts.append("-- no sink: `run` keeps what a bounded input gives")
     for output in outputs:
         parts += ["-- a sink", f"{output['ddl']};", f"{output['insert']};"]
     return "\n\n".join(parts) + "\n"

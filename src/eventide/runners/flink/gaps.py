@@ -132,5 +132,3 @@ def _output_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from step_gaps(where, steps, {})
     for write in plan.writes:
         yield from ((f"sink {write.sink.name}", why) for why in sink_gaps(plan, write))
-    if not plan.writes:
-        yield "outputs", "nothing is written: a cluster keeps no results in memory, so say where they go with write"
