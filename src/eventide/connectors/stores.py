@@ -14,6 +14,7 @@ from typing import Protocol
 
 import polars as pl
 
+from eventide.connectors.by_commit import ByCommit
 from eventide.flow import Opening, Stand, SystemClock, WallClock
 
 _ROWS_AT_ONCE = 2_000
@@ -146,34 +147,11 @@ class StoreEpochs:
         self.store.close()
 
 
-class StoreWriter:
-    """Collects frames and puts them into the store at each commit, for runs without state."""
-
-    def __init__(self, store: Store, opening: Opening) -> None:
-        self._epochs = StoreEpochs(store, opening, noted=False)
-        self._frames: list[pl.DataFrame] = []
-        self._commits = 0
-        try:
-            self._epochs.recover(0, pl.DataFrame(schema=dict(opening.columns)), {})
-        except BaseException:
-            store.close()
-            raise
-
-    def write(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-
-    def commit(self) -> None:
-        if self._frames:
-            self._commits += 1
-            self._epochs.deliver(self._commits, pl.concat(self._frames, how="vertical_relaxed"))
-            self._frames = []
-
-    def close(self) -> None:
-        self.commit()
-        self._epochs.close()
-
-    def abort(self) -> None:
-        self._epochs.close()
+def by_commit(store: Store, opening: Opening) -> ByCommit:
+    """A writer that puts rows into the store at each commit, for runs without state."""
+    epochs = StoreEpochs(store, opening, noted=False)
+    nothing = pl.DataFrame(schema=dict(opening.columns))
+    return ByCommit(epochs.deliver, epochs.close, lambda: epochs.recover(0, nothing, {}))
 
 
 def opening_of(output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Opening:

@@ -16,7 +16,7 @@ import polars as pl
 
 from eventide.connectors.cassandra.config import Cluster, connect, driver, is_installed, is_refused, plain
 from eventide.connectors.cassandra.table import Filling, Table, idempotent, quoted
-from eventide.connectors.stores import Changes, Noted, StoreEpochs, StoreWriter, opening_of
+from eventide.connectors.stores import Changes, Noted, StoreEpochs, by_commit, opening_of
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Writer
 
@@ -58,7 +58,7 @@ class CassandraTable:
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
         opening = opening_of(output, columns, identity)
-        return StoreWriter(self._store(opening), opening)
+        return by_commit(self._store(opening), opening)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return StoreEpochs(self._store(opening), opening)

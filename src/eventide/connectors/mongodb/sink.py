@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from eventide.connectors.mongodb.config import Deployment, driver, is_installed
-from eventide.connectors.stores import Changes, Noted, StoreEpochs, StoreWriter, held, opening_of, parts
+from eventide.connectors.stores import Changes, Noted, StoreEpochs, by_commit, held, opening_of, parts
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Writer
 
@@ -61,7 +61,7 @@ class MongoCollection:
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
         opening = opening_of(output, columns, identity)
-        return StoreWriter(MongoStore(self, opening), opening)
+        return by_commit(MongoStore(self, opening), opening)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return StoreEpochs(MongoStore(self, opening), opening)

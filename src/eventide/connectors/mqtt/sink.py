@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
 from eventide.connectors.mqtt.config import Broker, is_installed, is_stranger
 from eventide.errors import SinkError
@@ -49,8 +50,9 @@ class MqttTopic:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "mqtt"
 
-    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> MqttWriter:
-        return MqttWriter(Publisher(self, f"{uuid.uuid4().hex}:{output}"))
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> ByCommit:
+        publisher = Publisher(self, f"{uuid.uuid4().hex}:{output}")
+        return ByCommit(publisher.send, publisher.close)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return MqttEpochs(Publisher(self, f"{opening.run}:{opening.output}"))
@@ -162,31 +164,6 @@ class MqttEpochs:
             self._publisher.send(epoch, rows)
 
     def close(self) -> None:
-        self._publisher.close()
-
-
-class MqttWriter:
-    """Sends the collected rows at each commit, for runs without state."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._frames: list[pl.DataFrame] = []
-        self._commits = 0
-
-    def write(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-
-    def commit(self) -> None:
-        if self._frames:
-            self._commits += 1
-            self._publisher.send(self._commits, pl.concat(self._frames, how="vertical_relaxed"))
-            self._frames = []
-
-    def close(self) -> None:
-        self.commit()
-        self._publisher.close()
-
-    def abort(self) -> None:
         self._publisher.close()
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
 from eventide.connectors.nats.config import Server, closed, driver, is_installed, plain
 from eventide.errors import SinkError
@@ -48,8 +49,9 @@ class NatsSubject:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "nats"
 
-    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> NatsWriter:
-        return NatsWriter(Publisher(self, f"{uuid.uuid4().hex}:{output}"))
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> ByCommit:
+        publisher = Publisher(self, f"{uuid.uuid4().hex}:{output}")
+        return ByCommit(lambda epoch, rows: publisher.bring(epoch, rows, None), publisher.close, publisher.look)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return NatsEpochs(Publisher(self, f"{opening.run}:{opening.output}"))
@@ -212,36 +214,6 @@ class NatsEpochs:
         self._publisher.look()
 
     def close(self) -> None:
-        self._publisher.close()
-
-
-class NatsWriter:
-    """Sends the collected rows at each commit, for runs without state."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._frames: list[pl.DataFrame] = []
-        self._commits = 0
-        try:
-            publisher.look()
-        except BaseException:
-            publisher.close()
-            raise
-
-    def write(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-
-    def commit(self) -> None:
-        if self._frames:
-            self._commits += 1
-            self._publisher.bring(self._commits, pl.concat(self._frames, how="vertical_relaxed"), None)
-            self._frames = []
-
-    def close(self) -> None:
-        self.commit()
-        self._publisher.close()
-
-    def abort(self) -> None:
         self._publisher.close()
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
+from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
 from eventide.connectors.rabbitmq.config import Broker, driver, is_installed, is_missing, passing, plain
 from eventide.errors import SinkError
@@ -57,7 +58,8 @@ class RabbitMqExchange:
         return None if is_installed() else "rabbitmq"
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
-        return RabbitMqWriter(Publisher(self, f"{uuid.uuid4().hex}:{output}"))
+        publisher = Publisher(self, f"{uuid.uuid4().hex}:{output}")
+        return ByCommit(publisher.send, publisher.close, publisher.look)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return RabbitMqEpochs(Publisher(self, f"{opening.run}:{opening.output}"))
@@ -250,36 +252,6 @@ class RabbitMqEpochs:
             self.deliver(epoch, rows)
 
     def close(self) -> None:
-        self._publisher.close()
-
-
-class RabbitMqWriter:
-    """Sends the collected rows at each commit, for runs without state."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._frames: list[pl.DataFrame] = []
-        self._commits = 0
-        try:
-            publisher.look()
-        except BaseException:
-            publisher.close()
-            raise
-
-    def write(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-
-    def commit(self) -> None:
-        if self._frames:
-            self._commits += 1
-            self._publisher.send(self._commits, pl.concat(self._frames, how="vertical_relaxed"))
-            self._frames = []
-
-    def close(self) -> None:
-        self.commit()
-        self._publisher.close()
-
-    def abort(self) -> None:
         self._publisher.close()
 
 

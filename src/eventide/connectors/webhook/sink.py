@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
 from eventide.connectors.notifications.address import Failed, Refused
 from eventide.connectors.notifications.post import Post
@@ -63,8 +64,9 @@ class Webhook:
     def name(self) -> str:
         return f"webhook {self.env if self.url is None else urlsplit(self.url).netloc}"
 
-    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> WebhookWriter:
-        return WebhookWriter(Sender(self, f"{uuid.uuid4().hex}:{output}"))
+    def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> ByCommit:
+        epochs = WebhookEpochs(Sender(self, f"{uuid.uuid4().hex}:{output}"))
+        return ByCommit(epochs.deliver, epochs.close)
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         return WebhookEpochs(Sender(self, f"{opening.run}:{opening.output}"))
@@ -157,30 +159,6 @@ class WebhookEpochs:
 
     def close(self) -> None:
         """No connection stays open."""
-
-
-class WebhookWriter:
-    """Posts the collected rows at each commit, for runs without state."""
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._frames: list[pl.DataFrame] = []
-        self._commits = 0
-
-    def write(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-
-    def commit(self) -> None:
-        if self._frames:
-            self._commits += 1
-            self._sender.send(self._commits, pl.concat(self._frames, how="vertical_relaxed"))
-            self._frames = []
-
-    def close(self) -> None:
-        self.commit()
-
-    def abort(self) -> None:
-        self._frames = []
 
 
 def write_webhook(  # noqa: PLR0913 - settings of requests, each with a default
