@@ -43,12 +43,12 @@ final class ExactSum {
         int order = unit + 63 - Long.numberOfLeadingZeros(mantissa);
         int lane = Math.floorDiv(order - LOWEST_EXPONENT, ORDERS);
         int shift = unit + UNIT_EXPONENT - ORDERS * lane;
-        if (shift < 0) { // a subnormal number has fewer digits than its unit says
-            mantissa >>= -shift;
-            shift = 0;
-        }
         long signed = bits < 0 ? -mantissa : mantissa;
-        of(lane).add(shift == 0 ? signed >> 63 : signed >> (64 - shift), signed << shift);
+        if (shift >= 64) { // a subnormal number, whose digits begin far below its unit
+            of(lane).add(signed << (shift - 64), 0);
+        } else {
+            of(lane).add(shift == 0 ? signed >> 63 : signed >> (64 - shift), signed << shift);
+        }
     }
 
     private Int128 of(int lane) {

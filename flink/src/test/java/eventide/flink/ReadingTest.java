@@ -40,6 +40,15 @@ class ReadingTest {
     }
 
     @Test
+    void theSumOfOneValueIsThatValue() {
+        for (double value : new double[] {Double.MIN_VALUE, -3e-324, -2.2250738586e-313, 2.2250738585072014E-308, 1e-9, Double.MAX_VALUE}) {
+            ExactSum sum = new ExactSum();
+            sum.add(value);
+            assertEquals(value, sum.rounded());
+        }
+    }
+
+    @Test
     void keysSortByCodePoints() {
         assertEquals(-1, Integer.signum(Values.compareTexts("\uFFFD", "\uD83D\uDE00")));
         assertEquals(-1, Integer.signum(Values.compareTexts("a", "ab")));
