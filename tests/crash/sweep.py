@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from tests.crash.systems import Names, Systems
+from tests.crash.served import Names, Systems
 
 HERE = Path(__file__).resolve().parent
 JOBS = ("csv", "parquet", "duckdb", "postgres", "kafka", "kafka-csv", "kafka-duckdb", "kafka-postgres", "kafka-kafka")

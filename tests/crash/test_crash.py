@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.crash.served import Systems
 from tests.crash.sweep import JOBS, place, sweep
-from tests.crash.systems import Systems
 
 SHARES = {"csv": 24, "parquet": 24, "duckdb": 24, "postgres": 12}
 OTHERS = 40  # a run with Kafka takes seconds
