@@ -113,8 +113,8 @@ class Rest:
 def cause(said: str) -> str:
     """The innermost reason in what Flink says when it refuses: the last `Caused by`, or the text itself.
 
-    >>> cause('{"errors": ["java.lang.Exception: a\\n\\tat b\\nCaused by: a.bError: no topic x"]}')
-    'no topic x'
+    >>> cause('{"errors": ["Not found: the job x"]}')
+    'Not found: the job x'
     """
     try:
         errors = json.loads(said)["errors"]
