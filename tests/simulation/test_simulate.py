@@ -10,7 +10,7 @@ from tests.simulation.simulate import simulate, story
 
 from eventide.testing import SimulatedDisk
 
-SEEDS = 120
+SEEDS = 200
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 20))

@@ -14,25 +14,10 @@ import polars as pl
 from eventide.engine.aggregates import TIME, AggregateState, stack
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE
-from eventide.engine.steps.chain import SESSION, Chain, chained
 from eventide.engine.steps.judged import BEFORE, PLACE, Judged
-from eventide.engine.steps.results import CLOSING, FIRST, RETRACTION, REVISION
-from eventide.instants import END_OF_TIME, NO_WATERMARK
+from eventide.engine.steps.session_work import ROUND, SHAPE, Work, tangled_codes
+from eventide.instants import NO_WATERMARK
 from eventide.semantics.lateness import Early
-
-_ROUND = "_round"
-_JUDGED = (CODE, PLACE, BEFORE, "_behind", _ROUND)
-"""Columns of rows that no state is made of."""
-
-_SHAPE = {
-    CODE: pl.Int64(),
-    "start": pl.Int64(),
-    "end": pl.Int64(),
-    "next": pl.Int64(),
-    "out": pl.Boolean(),
-    "closed": pl.Boolean(),
-}
-"""A session: its bounds, the next revision, whether a row of it is out, whether its first result is out."""
 
 
 class SessionWindows:
@@ -44,18 +29,21 @@ class SessionWindows:
         self._allowed_us = allowed_us
         self._early = early
         self.sessions: dict[str, pl.DataFrame] = {}
+        self._tangled: set[str] = set()
+        self._newest: dict[str, int] = {}
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Judge rows against the sessions of their log, add them, and give out what is due."""
         behind = (pl.col(TIME) <= pl.col(BEFORE)) | pl.lit(self._early is not None)
         marked = rows.with_columns(behind.alias("_behind"))
-        work = _Work(self.sessions.get(log, self._none()), self._gap_us, self._allowed_us, self._state, self._early)
+        work = self._work(self.sessions.get(log, self._none()))
+        work.may_be_tangled = self._may_be_tangled(log, rows.get_column(BEFORE), progress)
         rest, number = marked if self._early is not None else work.at_once(marked), 0
         if rest.height:
-            rest = rest.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(_ROUND))
+            rest = rest.with_columns(pl.col("_behind").cast(pl.Int64).cum_sum().over(CODE).alias(ROUND))
         while rest.height:
             work.attend_to(rest.get_column(CODE))
-            now = rest.get_column(_ROUND) == number
+            now = rest.get_column(ROUND) == number
             part, rest, number = rest.filter(now), rest.filter(~now), number + 1
             if part.height:
                 work.round(part, progress)
@@ -67,6 +55,20 @@ class SessionWindows:
         corrected = work.corrected
         return Judged(results, late, on_time=rows.height - late.height - corrected, corrected=corrected)
 
+    def _work(self, sessions: pl.DataFrame) -> Work:
+        return Work(sessions, self._gap_us, self._allowed_us, self._state, self._early)
+
+    def _may_be_tangled(self, log: str, before: pl.Series, progress: Progress) -> bool:
+        """Whether a session that is closed for one event may still be open for a later one of its key: where events of
+        one group are judged by several clocks, the watermarks in front of them do not only rise.
+        """
+        newest = self._newest.get(log, NO_WATERMARK)
+        if progress.is_common and before.len():
+            if not before.is_sorted() or int(before[0]) < newest:
+                self._tangled.add(log)
+            self._newest[log] = max(newest, int(before.max()))  # type: ignore[arg-type] # integers
+        return log in self._tangled
+
     def on_progress(self, progress: Progress) -> list[pl.DataFrame]:
         """The sessions that came due without new rows."""
         return self._others(None, progress)
@@ -76,7 +78,7 @@ class SessionWindows:
         made: list[pl.DataFrame] = []
         for log, sessions in self.sessions.items():
             if log != but:
-                work = _Work(sessions, self._gap_us, self._allowed_us, self._state, self._early)
+                work = self._work(sessions)
                 work.settle(None, progress)
                 self.sessions[log] = work.sessions
                 made.extend(self._made(log, work.given))
@@ -89,7 +91,7 @@ class SessionWindows:
         return [due]
 
     def _none(self) -> pl.DataFrame:
-        return pl.DataFrame(schema=_SHAPE)
+        return pl.DataFrame(schema=SHAPE)
 
     def snapshot(self) -> dict[str, pl.DataFrame]:
         """The state as frames."""
@@ -102,259 +104,5 @@ class SessionWindows:
         if "sessions" in frames:
             for (log,), frame in frames["sessions"].group_by("log", maintain_order=True):
                 self.sessions[str(log)] = frame.drop("log")
-
-
-class _Work:
-    """One batch's work on the sessions of one log."""
-
-    def __init__(
-        self, sessions: pl.DataFrame, gap_us: int, allowed_us: int, state: AggregateState, early: Early | None
-    ) -> None:
-        self.sessions = sessions
-        self.given: list[pl.DataFrame] = []
-        self.late: list[pl.DataFrame] = []
-        self.corrected = 0
-        self._aside: list[pl.DataFrame] = []
-        self._gap_us = gap_us
-        self._allowed_us = allowed_us
-        self._state = state
-        self._early = early
-
-    def attend_to(self, codes: pl.Series | None) -> None:
-        """Lay the sessions of all other keys aside: no row of theirs is left. None: take them all up again."""
-        if codes is None:
-            self.sessions, self._aside = stack([self.sessions, *self._aside]), []
-            return
-        is_wanted = self.sessions.get_column(CODE).is_in(codes.unique().implode())
-        self._aside.append(self.sessions.filter(~is_wanted))
-        self.sessions = self.sessions.filter(is_wanted)
-
-    def at_once(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Take the rows of all keys but those of which a row behind its watermark may touch a session, in one go. Gives
-        back the rows of the others.
-        """
-        is_behind = rows.get_column("_behind")
-        if is_behind.all():
-            return rows
-        behind, ahead = rows.filter(is_behind), rows.filter(~is_behind)
-        held, kept = self._within_reach(rows)
-        spans = self._spans(ahead, held)
-        if not behind.height:
-            self._grow(ahead, held, kept, spans)
-            return behind
-        until, horizon = behind.get_column(TIME) + self._gap_us, behind.get_column(BEFORE) - self._allowed_us
-        touches = (until > horizon) | (spans.end_at(behind.get_column(CODE), until) > horizon).fill_null(False)
-        disputed = behind.get_column(CODE).filter(touches).unique()
-        late = behind.filter(~behind.get_column(CODE).is_in(disputed.implode()))
-        if late.height:
-            start = pl.col(TIME)
-            self.late.append(late.select(PLACE, window_start=start, window_end=start + self._gap_us))
-        self._grow(ahead, held, kept, spans, disputed)
-        return rows.filter(rows.get_column(CODE).is_in(disputed.implode())) if disputed.len() else rows.clear()
-
-    def round(self, rows: pl.DataFrame, progress: Progress) -> None:
-        """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
-        judged = rows.filter("_behind")
-        if judged.height:
-            self.settle(judged, progress)
-            self._judge(judged, progress)
-        ahead = rows.filter(~pl.col("_behind")) if judged.height else rows
-        if ahead.height:
-            held, kept = self._within_reach(rows)
-            self._grow(ahead, held, kept, self._spans(ahead, held))
-
-    def _within_reach(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The sessions that are not final in front of all these rows, and the others. Rows ahead of their watermark
-        touch none that is closed, so more sessions than are open do no harm.
-        """
-        since = int(rows.get_column(BEFORE).min())  # type: ignore[arg-type] # integers
-        is_near = self.sessions.get_column("end") > max(since - self._allowed_us, NO_WATERMARK)
-        return self.sessions.filter(is_near), self.sessions.filter(~is_near)
-
-    def _spans(self, ahead: pl.DataFrame, held: pl.DataFrame) -> Chain:
-        """The spans of rows, joined with each other and with sessions."""
-        return chained(
-            pl.concat([ahead.get_column(CODE), held.get_column(CODE)]),
-            pl.concat([ahead.get_column(TIME), held.get_column("start")]),
-            pl.concat([ahead.get_column(TIME) + self._gap_us, held.get_column("end")]),
-        )
-
-    def _grow(
-        self, ahead: pl.DataFrame, held: pl.DataFrame, kept: pl.DataFrame, spans: Chain, but: pl.Series | None = None
-    ) -> None:
-        """Merge rows ahead of their watermark with each other and with the open sessions of their keys, `but` rows of
-        some keys.
-        """
-        is_row = spans.places < ahead.height
-        is_taken = is_row
-        if but is not None and but.len():
-            is_taken = is_row & (~spans.bounds.get_column(CODE).is_in(but.implode())).gather(spans.numbers)
-        rows = ahead.drop(_JUDGED, strict=False)[spans.places.filter(is_taken)]
-        numbers = spans.numbers.filter(is_taken)
-        # the numbers rise along the rows, which makes grouping cheaper when it is known
-        states = self._state.partial(rows.with_columns(numbers.set_sorted()), [SESSION])
-        if not states.get_column(SESSION).is_sorted():
-            states = states.sort(SESSION)
-        if held.height:
-            of_held = spans.numbers.filter(~is_row).gather(spans.places.filter(~is_row).arg_sort())
-            has_rows = pl.Series([False]).new_from_index(0, spans.bounds.height).scatter(numbers, True)
-            joined = has_rows.gather(of_held)
-            kept = stack([kept, held.filter(~joined)])
-            states = self._with_held(states, held.with_columns(of_held).filter(joined))
-        else:
-            states = states.with_columns(next=_FIRST)
-        bounds = spans.bounds[states.get_column(SESSION)]
-        self.sessions = stack([kept, _unseen(bounds.hstack(states.drop(SESSION)))])
-
-    def _with_held(self, states: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
-        """States by session number, merged with the open sessions that they reach, and their next revisions."""
-        is_touched = states.get_column(SESSION).is_in(met.get_column(SESSION).implode())
-        held = met.select(SESSION, *(name for name in met.columns if ":" in name))
-        merged = self._state.merge(stack([states.filter(is_touched), held]), [SESSION])
-        after = met.group_by(SESSION).agg(pl.col("next").max())
-        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.join(after, on=SESSION)])
-
-    def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
-        """Judge one row a key against the sessions as they are at its place."""
-        horizon = pl.col(BEFORE) - self._allowed_us
-        spans = rows.select(
-            CODE,
-            PLACE,
-            BEFORE,
-            horizon.alias("_horizon"),
-            pl.col("_t").alias("t"),
-            (pl.col("_t") + self._gap_us).alias("until"),
-        )
-        met = self.sessions.join(spans, on=CODE)
-        met = met.filter(
-            (pl.col("start") <= pl.col("until")) & (pl.col("end") >= pl.col("t")) & (pl.col("end") > pl.col("_horizon"))
-        )
-        joined = spans.join(met.group_by(CODE).agg(pl.len().alias("met")), on=CODE, how="left").with_columns(
-            pl.col("met").fill_null(0)
-        )
-        is_late = (pl.col("until") <= pl.col("_horizon")) & (pl.col("met") == 0)
-        late = joined.filter(is_late)
-        if late.height:
-            self.late.append(late.select(PLACE, pl.col("t").alias("window_start"), pl.col("until").alias("window_end")))
-        taken = rows.join(joined.filter(~is_late).select(CODE), on=CODE, how="semi", maintain_order="left")
-        if taken.height:
-            self._merge_in(taken, met, progress)
-
-    def _merge_in(self, rows: pl.DataFrame, met: pl.DataFrame, progress: Progress) -> None:
-        """Merge each row with the sessions it touches: retractions, a revision or an early result, the new session."""
-        own = rows.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), next=_FIRST)
-        before = met.drop(PLACE, BEFORE, "_horizon", "t", "until")
-        every = stack([before, _unseen(own.join(self._state.partial(rows, [CODE]), on=CODE))])
-        merged = every.group_by(CODE).agg(
-            pl.col("start").min(), pl.col("end").max(), pl.col("next").max(), pl.col("closed").any().alias("was_closed")
-        )
-        merged = merged.join(self._state.merge(every, [CODE]), on=CODE)
-        at = rows.select(CODE, PLACE, BEFORE)
-        merged = merged.join(at, on=CODE)
-        reached = progress.before_rows(merged.get_column(CODE), merged.get_column(PLACE))
-        merged = merged.with_columns((pl.col("end") <= reached).alias("closed"))
-        self.corrected += merged.filter(pl.col("end") <= pl.col(BEFORE)).height
-        self._retract(before, merged)
-        gives = pl.col("closed") | pl.lit(self._early is not None)
-        merged = merged.with_columns(gives.alias("out"), (pl.col("next") + gives.cast(pl.Int64)).alias("after"))
-        told = merged.filter("out").with_columns(
-            pl.col("next").alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("upsert").alias("op")
-        )
-        self._give(told, PLACE, REVISION)
-        kept = self.sessions.join(before.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
-        states = [name for name in merged.columns if ":" in name]
-        self.sessions = stack([kept, merged.drop("next").rename({"after": "next"}).select(*_SHAPE, *states)])
-
-    def _retract(self, before: pl.DataFrame, merged: pl.DataFrame) -> None:
-        """Take back the rows of sessions that are replaced by a longer one."""
-        new = merged.select(CODE, PLACE, pl.col("start").alias("_start"), pl.col("end").alias("_end"))
-        replaced = before.filter("out").join(new, on=CODE)
-        replaced = replaced.filter((pl.col("start") != pl.col("_start")) | (pl.col("end") != pl.col("_end")))
-        told = replaced.with_columns(
-            (pl.col("next") - 1).alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("retract").alias("op")
-        )
-        self._give(told, PLACE, RETRACTION)
-
-    def settle(self, at: pl.DataFrame | None, progress: Progress) -> None:
-        """Give out first results and closing rows that are due before the place of each key's row (None: in the
-        batch).
-        """
-        due, others = self._candidates(at, progress)
-        if not due.height:
-            return
-        codes, ends = due.get_column(CODE), due.get_column("end")
-        first = progress.place(codes, ends)
-        lasting = ends.clip(upper_bound=END_OF_TIME - self._allowed_us) + self._allowed_us
-        final_place = progress.place(codes, lasting) if self._allowed_us else first
-        placed = due.with_columns(first.alias("first"), final_place.alias("final_place"))
-        if at is not None:
-            placed = placed.with_columns(
-                pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name)
-                for name in ("first", "final_place")
-            ).drop("_at")
-        opening = placed.filter(~pl.col("closed") & pl.col("first").is_not_null())
-        is_final = pl.col("final_place").is_not_null() & (pl.col("final_place") <= pl.col("first"))
-        marks = [pl.lit(False).alias("early"), pl.lit("upsert").alias("op")]
-        self._give(
-            opening.with_columns(pl.col("next").alias("revision"), is_final.alias("final"), *marks), "first", FIRST
-        )
-        once = pl.col("closed") | (pl.col("final_place") > pl.col("first"))
-        closing = placed.filter(pl.col("final_place").is_not_null() & once)
-        revision = pl.col("next") - pl.col("closed").cast(pl.Int64)
-        self._give(
-            closing.with_columns(revision.alias("revision"), pl.lit(True).alias("final"), *marks),
-            "final_place",
-            CLOSING,
-        )
-        self.sessions = stack([others, self._still_held(placed)])
-
-    def _candidates(self, at: pl.DataFrame | None, progress: Progress) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The sessions that may be due, with the place `_at` of their key's row if there is one; and the others."""
-        ripe = self.sessions.get_column("end") <= progress.most
-        if at is None:
-            # in order of their ends, their places are found without leaping about
-            return self.sessions.filter(ripe).sort("end"), self.sessions.filter(~ripe)
-        places = at.select(CODE, pl.col(PLACE).alias("_at"))
-        marked = self.sessions.join(places, on=CODE, how="left", maintain_order="left")
-        concerned = ripe & marked.get_column("_at").is_not_null()
-        return marked.filter(concerned), self.sessions.filter(~concerned)
-
-    def _still_held(self, placed: pl.DataFrame) -> pl.DataFrame:
-        """The sessions that are not final yet, with what has come out of them now."""
-        now = pl.col("first").is_not_null() & ~pl.col("closed")
-        still = placed.filter(pl.col("final_place").is_null())
-        return still.with_columns(
-            (pl.col("next") + now.cast(pl.Int64)).alias("next"),
-            (pl.col("out") | now).alias("out"),
-            (pl.col("closed") | now).alias("closed"),
-        ).drop("first", "final_place")
-
-    def _give(self, told: pl.DataFrame, place: str, phase: int) -> None:
-        if not told.height:
-            return
-        if "final" not in told.columns:
-            told = told.with_columns(pl.lit(False).alias("final"))
-        states = [name for name in told.columns if ":" in name]
-        row = told.select(
-            CODE,
-            "start",
-            "end",
-            pl.col(place).alias("place"),
-            pl.lit(phase).cast(pl.Int64).alias("phase"),
-            "revision",
-            "final",
-            "early",
-            "op",
-            *states,
-        )
-        self.given.append(row)
-
-
-_FIRST = pl.lit(0, dtype=pl.Int64)
-"""The revision that a session begins with."""
-
-
-def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
-    """Sessions of which no row is out now."""
-    marks = [pl.lit(False).alias("out"), pl.lit(False).alias("closed")]
-    return sessions.with_columns(marks).select(*_SHAPE, *(name for name in sessions.columns if ":" in name))
+                if tangled_codes(frame).len():
+                    self._tangled.add(str(log))
