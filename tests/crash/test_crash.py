@@ -24,9 +24,9 @@ def systems() -> Iterator[Systems]:
     started.close()
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
 @pytest.mark.parametrize("job", JOBS)
 def test_a_run_that_fails_at_a_system_call_goes_on_to_the_same_bytes(job: str, systems: Systems) -> None:
+    assert shutil.which("strace") is not None, "strace is not installed: apt-get install strace"
     with tempfile.TemporaryDirectory(dir=place()) as folder:
         count, wrong = sweep(Path(folder), job, systems, SHARES.get(job, OTHERS))
     print(f"{job}: {count} points tried")

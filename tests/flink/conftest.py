@@ -18,8 +18,7 @@ from eventide.testing.services.postgres import Postgres
 @pytest.fixture(scope="session")
 def player() -> Iterator[Player]:
     """The operators, built if they are older than their source."""
-    if shutil.which("mvn") is None:
-        pytest.skip("Maven is not installed: apt-get install maven")
+    assert shutil.which("mvn") is not None, "Maven is not installed: apt-get install maven"
     _built()
     started = Player()
     yield started

@@ -8,7 +8,7 @@ from tests.servers.suite.kafka_system import KafkaSinkSystem, KafkaSystem
 from tests.servers.suite.local_systems import DuckDbSystem, FilesSystem
 from tests.servers.suite.nats_system import NatsSinkSystem, NatsSystem
 from tests.servers.suite.postgres_system import PostgresSinkSystem, PostgresSystem
-from tests.servers.suite.system import SinkSystem, SourceSystem
+from tests.servers.suite.system import SourceSystem
 
 SOURCES: Mapping[str, Callable[[], SourceSystem]] = {
     "kafka": KafkaSystem,
@@ -16,7 +16,7 @@ SOURCES: Mapping[str, Callable[[], SourceSystem]] = {
     "postgres": PostgresSystem,
 }
 
-SINKS: Mapping[str, Callable[[], SinkSystem]] = {
+SINKS: Mapping[str, type[DuckDbSystem | FilesSystem | KafkaSinkSystem | NatsSinkSystem | PostgresSinkSystem]] = {
     "duckdb": DuckDbSystem,
     "files": FilesSystem,
     "kafka": KafkaSinkSystem,

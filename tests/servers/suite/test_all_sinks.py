@@ -16,6 +16,9 @@ from eventide.connectors.nats import sink as nats_sink
 from eventide.connectors.postgres import sink as postgres_sink
 from eventide.flow import INSTANT, EpochSink, EpochWriter, Opening
 
+remote = pytest.mark.parametrize("system", [name for name, kind in SINKS.items() if kind.remote], indirect=True)
+"""Those that can be away: not what lies in files of this process."""
+
 COLUMNS: dict[str, pl.DataType] = {
     "id": pl.Int64(),
     "k": pl.String(),
@@ -54,14 +57,6 @@ def system(request: pytest.FixtureRequest) -> Iterator[SinkSystem]:
     made = SINKS[request.param]()
     yield made
     made.close()
-
-
-@pytest.fixture
-def remote(system: SinkSystem) -> SinkSystem:
-    """A system that can be away."""
-    if not system.remote:
-        pytest.skip("it lies in files of its own")
-    return system
 
 
 @pytest.fixture
@@ -118,39 +113,42 @@ def test_a_large_row_arrives_whole(system: SinkSystem, place: str) -> None:
     assert [len(row["k"]) for row in system.rows(place)] == [300_000]
 
 
+@remote
 def test_a_server_that_goes_away_in_the_middle_and_comes_back_has_every_row_once(
-    remote: SinkSystem, place: str
+    system: SinkSystem, place: str
 ) -> None:
-    writer = opened(remote, place)
+    writer = opened(system, place)
     writer.recover(0, EPOCHS[1], {})
     writer.deliver(1, EPOCHS[0])
-    remote.stop()
-    back = threading.Thread(target=remote.start)
+    system.stop()
+    back = threading.Thread(target=system.start)
     back.start()
     writer.deliver(2, EPOCHS[1])
     writer.deliver(3, EPOCHS[2])
     back.join()
     writer.deliver(4, EPOCHS[3])
     writer.close()
-    assert visible(remote, place) == shown(4)
+    assert visible(system, place) == shown(4)
 
 
+@remote
 def test_a_server_that_is_away_at_the_start_is_told_with_a_remedy(
-    remote: SinkSystem, monkeypatch: pytest.MonkeyPatch
+    system: SinkSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (nats_sink, postgres_sink):
         monkeypatch.setattr(module, "_WAITS_S", (0.01,))
     with pytest.raises(et.SinkError, match=r"Check that the server runs|Is the broker running"):
-        remote.away().open("late", COLUMNS, ())
+        system.away().open("late", COLUMNS, ())
 
 
-def test_a_wrong_password_is_told_without_it(remote: SinkSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+@remote
+def test_a_wrong_password_is_told_without_it(system: SinkSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (nats_sink, postgres_sink):
         monkeypatch.setattr(module, "_WAITS_S", (0.01,))
-    name, text = getattr(remote, "secret", ("SUITE_PASSWORD", "hush"))
+    name, text = getattr(system, "secret", ("SUITE_PASSWORD", "hush"))
     monkeypatch.setenv("SUITE_USER", "me")
     monkeypatch.setenv(name, text)
-    sink = remote.refused()
+    sink = system.refused()
     with pytest.raises(et.SinkError) as caught:
         sink.open("late", COLUMNS, ())
     assert "hush" not in f"{caught.value} {caught.value.__cause__} {sink!r}"
