@@ -98,9 +98,9 @@ def is_installed() -> bool:
 
 def passing() -> tuple[type[BaseException], ...]:
     """What may be over when it is tried again."""
-    from aiormq.exceptions import AMQPError
+    from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
-    return (AMQPError, OSError, TimeoutError)
+    return (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 
 def is_missing(fault: BaseException) -> bool:

@@ -111,7 +111,7 @@ class Clocks:
 
     def _held(self, clock: Clock) -> tuple[int, pl.Series]:
         """The log's share and its keys' watermarks in front of a batch."""
-        return (END_OF_TIME if clock.idle else clock.reached), clock.keys.watermarks
+        return (self._open_end(clock) if clock.idle else clock.reached), clock.keys.watermarks
 
     def _advanced(self, clock: Clock, ticks: Ticks, held: tuple[int, pl.Series]) -> Observation:
         others = self._others(clock)
