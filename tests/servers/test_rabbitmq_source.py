@@ -242,7 +242,7 @@ def test_what_a_stream_has_thrown_away_stops_the_run(broker: RabbitMq, queue: st
     send(broker, queue, [json.dumps({"n": n, "text": "x" * 20_000}).encode() for n in range(100)])
     context = ReadContext()
     logs = opened(source(broker, queue, stream=True), context, {"offset": 3})
-    with pytest.raises(et.SourceError, match="has thrown away what stream .* held from 3 to"):
+    with pytest.raises(et.SourceError, match="thrown (them )?away"):
         read(logs, context, 1)
     logs.close()
 
