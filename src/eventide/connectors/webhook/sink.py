@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
 from eventide.connectors.notifications.address import Failed, Refused
 from eventide.connectors.notifications.post import Post
+from eventide.connectors.pieces import pieces
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand
 from eventide.instants import Duration, positive_us
@@ -97,7 +98,7 @@ class Sender:
     def send(self, epoch: int, rows: pl.DataFrame) -> None:
         """Post the rows of an epoch; on return the receiver has taken them all. Raises `SinkError`."""
         lines = [line for line in rows_as_bytes(rows, "ndjson", header=False).split(b"\n") if line]
-        for number, part in enumerate(_parts(lines, self._sink.rows_most)):
+        for number, part in enumerate(pieces(lines, self._sink.rows_most, _BODY_BYTES)):
             body = b"[" + b",".join(part) + b"]" if self._sink.format == "json" else b"\n".join(part) + b"\n"
             key = f"{self._prefix}:{epoch}:{number}"
             self._tried(lambda body=body, key=key: self._send(body, key))  # type: ignore[misc] # defaults have no type
@@ -118,20 +119,6 @@ class Sender:
                         f"cannot post to {self._sink.name}: {fault}. Check the address, and that the receiver runs"
                     ) from None
             self._never.wait(wait_s)
-
-
-def _parts(lines: Sequence[bytes], rows_most: int) -> Iterator[list[bytes]]:
-    """Requests: so many rows, or about a MiB. They depend on nothing but the rows."""
-    part: list[bytes] = []
-    size = 0
-    for line in lines:
-        if part and (len(part) == rows_most or size + len(line) > _BODY_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(line)
-        size += len(line)
-    if part:
-        yield part
 
 
 def _variable(name: str, what: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.pieces import pieces
 from eventide.connectors.serving import Address, Door, Serving, is_installed
 from eventide.errors import SinkError
 
@@ -133,7 +134,7 @@ class WebSocketWriter:
 
     def write(self, frame: pl.DataFrame) -> None:
         lines = rows_as_bytes(frame, "ndjson", header=False).decode().split("\n")
-        messages = [(_array(part), part) for part in _parts([line for line in lines if line])]
+        messages = [(_array(part), part) for part in pieces([line for line in lines if line], _ROWS, _MESSAGE_BYTES)]
         if not self._serving.is_alive:
             raise SinkError("the server that pushes rows has ended: start the run again")
         self._serving.loop.call_soon_threadsafe(self._viewers.push, messages)
@@ -151,19 +152,6 @@ class WebSocketWriter:
 
     def abort(self) -> None:
         self._serving.close()
-
-
-def _parts(lines: Sequence[str]) -> Iterator[list[str]]:
-    part: list[str] = []
-    size = 0
-    for line in lines:
-        if part and (len(part) == _ROWS or size + len(line) > _MESSAGE_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(line)
-        size += len(line)
-    if part:
-        yield part
 
 
 def _array(rows: Sequence[str] | deque[str]) -> str:
