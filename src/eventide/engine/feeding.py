@@ -12,6 +12,7 @@ import polars as pl
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import CommonProgress
 from eventide.engine.detection import AT, Released, earlier
+from eventide.engine.few import select
 from eventide.engine.keys import CODE, KeyTable
 from eventide.engine.solid import solid
 from eventide.engine.steps.judged import BEFORE, PLACE
@@ -20,7 +21,8 @@ from eventide.engine.steps.windows import WindowStep
 
 def narrow(windows: WindowStep, keys: KeyTable, rows: pl.DataFrame, log: pl.Expr) -> pl.DataFrame:
     """What windows need of rows that have their times, watermarks and places."""
-    named = solid(rows).select(TIME, BEFORE, PLACE, ROW_OFFSET, *windows.inputs, log.alias(LOG_NAME))
+    needed = (pl.col(TIME, BEFORE, PLACE, ROW_OFFSET), *windows.inputs, log.alias(LOG_NAME))
+    named = select(solid(rows), needed)
     return named.hstack([keys.encode(rows).alias(CODE)])
 
 

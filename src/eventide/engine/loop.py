@@ -27,6 +27,8 @@ Positions = Mapping[str, Mapping[str, Position]]
 
 ROWS_FIRST = 16_384
 ROWS_MOST = 524_288
+_GROWTH = 8
+"""A batch may have so many times the rows of the one before while readers are ahead: small ones cost more a row."""
 _WAIT_US = 50_000
 _BAD_ROWS_LOOKED_AT = 1_000
 _NOTES_MOST = 1_000
@@ -112,7 +114,7 @@ class Loop:
             moved = self._round(lanes, rows)
             self.beat()
             if moved:
-                rows = self.rows_max or min(rows * 2, ROWS_MOST)
+                rows = self.rows_max or min(rows * _GROWTH, ROWS_MOST)
                 continue
             if all(lane.done for lane in lanes) and not any(opened.may_grow for opened in logs):
                 self._end()

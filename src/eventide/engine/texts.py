@@ -15,6 +15,8 @@ _SLOTS_PER_TEXT = 4
 _PIECES_MOST = 64
 _WORTH_ALL = 8
 _FEW = 64
+_HANDFUL = 8
+_RECENT_MOST = 10_000
 _LETTERS_MOST = 8
 
 
@@ -31,6 +33,7 @@ class Texts:
         self._hashes = pl.Series([0], dtype=pl.UInt64)
         self._slots = _no_numbers(_SLOTS_LEAST)
         self._order = _Order()
+        self._recent: dict[str, int] = {}
 
     @property
     def size(self) -> int:
@@ -41,6 +44,16 @@ class Texts:
         """The number of each text; new ones get the next numbers."""
         if texts.null_count():
             return self._numbers_beside_nulls(texts)
+        if texts.len() > _HANDFUL:
+            return self._looked_up(texts)
+        asked = texts.to_list()
+        if not all(text in self._recent for text in asked):
+            if len(self._recent) >= _RECENT_MOST:
+                self._recent.clear()
+            self._recent.update(zip(asked, self._looked_up(texts), strict=True))
+        return pl.Series([self._recent[text] for text in asked], dtype=pl.Int64)
+
+    def _looked_up(self, texts: pl.Series) -> pl.Series:
         hashes = texts.hash()
         found = self._found(texts, hashes)
         if found.len() and found.min() == 0:

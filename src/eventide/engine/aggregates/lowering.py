@@ -25,6 +25,7 @@ from eventide.engine.aggregates.terms import (
     Values,
     WholeSum,
 )
+from eventide.engine.few import select
 from eventide.engine.solid import solid
 from eventide.expressions import Aggregation, Expr, OwnAggregate, to_polars
 
@@ -118,7 +119,7 @@ class Aggregates:
 
     def _results(self, merged: pl.DataFrame) -> pl.DataFrame:
         plain = [(name, output) for name, output in self.outputs if not isinstance(output, OwnOutput)]
-        made = merged.select(output(merged).alias(name) for name, output in plain)
+        made = select(merged, (output(merged).alias(name) for name, output in plain))
         if len(plain) == len(self.outputs):
             return made
         own = [output.series(merged).alias(name) for name, output in self.outputs if isinstance(output, OwnOutput)]

@@ -16,6 +16,9 @@ from eventide.instants import NO_WATERMARK
 
 REACHED_BEFORE = -1
 
+_STEPS_PASSED = 16
+"""Going along instants in order passes so many steps in the time that one search takes."""
+
 
 class Progress(Protocol):
     """How far the closing watermark of each key has come, over one batch."""
@@ -57,8 +60,7 @@ class CommonProgress:
         return self.least
 
     def place(self, codes: pl.Series, instants: pl.Series) -> pl.Series:
-        found = self.steps.search_sorted(instants, side="left").cast(pl.Int64)
-        frame = pl.DataFrame([instants.alias("instant"), found.alias("found")])
+        frame = pl.DataFrame([instants.alias("instant"), self._first_reaching(instants).alias("found")])
         return frame.select(
             pl.when(pl.col("instant") <= self.before)
             .then(REACHED_BEFORE)
@@ -66,6 +68,18 @@ class CommonProgress:
             .then(pl.col("found"))
             .alias("place")
         ).to_series()
+
+    def _first_reaching(self, instants: pl.Series) -> pl.Series:
+        """The number of the first step that reaches each instant; that of all steps where none does."""
+        size = self.steps.len()
+        if not instants.flags["SORTED_ASC"] or instants.len() * _STEPS_PASSED < size:
+            return self.steps.search_sorted(instants, side="left").cast(pl.Int64)
+        steps = pl.DataFrame(
+            [self.steps.alias("instant"), pl.int_range(size, dtype=pl.Int64, eager=True).alias("found")]
+        )
+        asked = pl.DataFrame([instants.alias("instant")])
+        met = asked.join_asof(steps, on="instant", strategy="forward", check_sortedness=False)
+        return met.get_column("found").fill_null(size)
 
     def before_rows(self, codes: pl.Series, places: pl.Series) -> pl.Series:
         return self.steps.shift(1, fill_value=self.before).gather(places)

@@ -160,60 +160,53 @@ class Work:
         """States by session number, merged with the open sessions that they reach, and their next revisions."""
         is_touched = states.get_column(SESSION).is_in(met.get_column(SESSION).implode())
         held = met.select(SESSION, *(name for name in met.columns if ":" in name))
-        merged = self._state.merge(stack([states.filter(is_touched), held]), [SESSION])
-        after = met.group_by(SESSION).agg(pl.col("next").max())
-        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.join(after, on=SESSION)])
+        merged = self._state.merge(stack([states.filter(is_touched), held]), [SESSION]).sort(SESSION)
+        after = met.group_by(SESSION).agg(pl.col("next").max()).sort(SESSION).drop(SESSION)
+        return stack([states.filter(~is_touched).with_columns(next=_FIRST), merged.hstack(after)])
 
     def _judge(self, rows: pl.DataFrame, progress: Progress) -> None:
         """Judge one row a key against the sessions as they are at its place."""
-        horizon = pl.col(BEFORE) - self._allowed_us
-        spans = rows.select(
-            CODE,
-            PLACE,
-            BEFORE,
-            horizon.alias("_horizon"),
-            pl.col("_t").alias("t"),
-            (pl.col("_t") + self._gap_us).alias("until"),
-        )
-        met = self.sessions.join(spans, on=CODE)
-        met = met.filter(
-            (pl.col("start") <= pl.col("until")) & (pl.col("end") >= pl.col("t")) & (pl.col("end") > pl.col("_horizon"))
-        )
-        joined = spans.join(met.group_by(CODE).agg(pl.len().alias("met")), on=CODE, how="left").with_columns(
-            pl.col("met").fill_null(0)
-        )
-        is_late = (pl.col("until") <= pl.col("_horizon")) & (pl.col("met") == 0)
-        late = joined.filter(is_late)
-        if late.height:
-            self.late.append(late.select(PLACE, pl.col("t").alias("window_start"), pl.col("until").alias("window_end")))
-        taken = rows.join(joined.filter(~is_late).select(CODE), on=CODE, how="semi", maintain_order="left")
-        if taken.height:
-            self._merge_in(taken, met, progress)
+        until, horizon = rows.get_column(TIME) + self._gap_us, rows.get_column(BEFORE) - self._allowed_us
+        spans = rows.select(CODE, TIME).hstack([until.alias("_until"), horizon.alias("_horizon")])
+        touches = (pl.col("start") <= pl.col("_until")) & (pl.col("end") >= pl.col(TIME))
+        is_open = pl.col("end") > pl.col("_horizon")
+        met = self.sessions.join(spans, on=CODE).filter(touches & is_open).drop(TIME, "_until", "_horizon")
+        is_late = (until <= horizon) & ~rows.get_column(CODE).is_in(met.get_column(CODE).implode())
+        if is_late.any():
+            late = pl.DataFrame(
+                [rows.get_column(PLACE), rows.get_column(TIME).alias("window_start"), until.alias("window_end")]
+            )
+            self.late.append(late.filter(is_late))
+            rows = rows.filter(~is_late)
+        if rows.height:
+            self._merge_in(rows.sort(CODE), met, progress)
 
     def _merge_in(self, rows: pl.DataFrame, met: pl.DataFrame, progress: Progress) -> None:
-        """Merge each row with the sessions it touches: retractions, a revision or an early result, the new session."""
-        own = rows.select(CODE, pl.col("_t").alias("start"), (pl.col("_t") + self._gap_us).alias("end"), next=_FIRST)
-        before = met.drop(PLACE, BEFORE, "_horizon", "t", "until")
-        every = stack([before, _unseen(own.join(self._state.partial(rows, [CODE]), on=CODE))])
-        merged = every.group_by(CODE).agg(
-            pl.col("start").min(), pl.col("end").max(), pl.col("next").max(), pl.col("closed").any().alias("was_closed")
+        """Merge each row, in order of their keys, with the sessions it touches: retractions, a revision or an early
+        result, the new session.
+        """
+        own = rows.select(CODE, pl.col(TIME).alias("start"), (pl.col(TIME) + self._gap_us).alias("end"), next=_FIRST)
+        states = self._state.partial(rows, [CODE]).sort(CODE).drop(CODE)
+        every = stack([met, _unseen(own.hstack(states))])
+        bounds = every.group_by(CODE).agg(pl.col("start").min(), pl.col("end").max(), pl.col("next").max())
+        merged = pl.concat(
+            [bounds.sort(CODE), self._state.merge(every, [CODE]).sort(CODE).drop(CODE), rows.select(PLACE, BEFORE)],
+            how="horizontal",
         )
-        merged = merged.join(self._state.merge(every, [CODE]), on=CODE)
-        at = rows.select(CODE, PLACE, BEFORE)
-        merged = merged.join(at, on=CODE)
         reached = progress.before_rows(merged.get_column(CODE), merged.get_column(PLACE))
         merged = merged.with_columns((pl.col("end") <= reached).alias("closed"))
         self.corrected += merged.filter(pl.col("end") <= pl.col(BEFORE)).height
-        self._retract(before, merged)
+        if met.height:
+            self._retract(met, merged)
         gives = pl.col("closed") | pl.lit(self._early is not None)
         merged = merged.with_columns(gives.alias("out"), (pl.col("next") + gives.cast(pl.Int64)).alias("after"))
         told = merged.filter("out").with_columns(
             pl.col("next").alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("upsert").alias("op")
         )
         self._give(told, PLACE, REVISION)
-        kept = self.sessions.join(before.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
-        states = [name for name in merged.columns if ":" in name]
-        self.sessions = stack([kept, merged.drop("next").rename({"after": "next"}).select(*SHAPE, *states)])
+        kept = self.sessions.join(met.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
+        names = [name for name in merged.columns if ":" in name]
+        self.sessions = stack([kept, merged.drop("next").rename({"after": "next"}).select(*SHAPE, *names)])
 
     def _retract(self, before: pl.DataFrame, merged: pl.DataFrame) -> None:
         """Take back the rows of sessions that are replaced by a longer one."""

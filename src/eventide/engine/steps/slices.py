@@ -69,7 +69,7 @@ class Slicer:
 
     def out(self, due: pl.DataFrame) -> pl.DataFrame:
         """Windows that are due, with `place`, as first and final results."""
-        return due.with_columns(
+        return due.with_columns_seq(
             self.grid.start(pl.col(WINDOW)).alias("window_start"),
             self.grid.end(pl.col(WINDOW)).alias("window_end"),
             pl.lit(FIRST, dtype=pl.Int64).alias("phase"),
