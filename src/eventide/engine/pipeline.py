@@ -97,7 +97,7 @@ class Pipeline:
         group = query.keys if query is not None and not made._ordered else ()
         clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
-        monitor.shortfall = None if made.windows is None else made.windows.shortfall
+        monitor.shares = None if made.windows is None else made.windows.shares
         made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
         made.door.limit = limit_of(means, made.clock_keys)
         made.limit = None if made.keys is made.clock_keys else limit_of(means, made.keys)
