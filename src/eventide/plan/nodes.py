@@ -151,6 +151,13 @@ class Plan:
         return (RESULTS, LATE, DEAD_LETTERS, *self.misses, *watched, *rates, *(branch.name for branch in self.branches))
 
     @property
+    def front(self) -> tuple[Step, ...]:
+        """The row-wise steps in front of detection among events, where they leave copies out or look side inputs up."""
+        order = [number for number, step in enumerate(self.after) if isinstance(step, OrderedStep)]
+        steps = self.after[: order[0]] if order else ()
+        return steps if any(isinstance(step, Deduplicate | Enrich) for step in steps) else ()
+
+    @property
     def misses(self) -> tuple[str, ...]:
         """The outputs of rows that side inputs do not know, those of its sides first."""
         sides = () if self.derived is None else self.derived.sides
