@@ -40,7 +40,7 @@ class Link:
         self._bytes_per_s: float | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
-        self._listening: asyncio.Server | None = None
+        self._door: socket.socket | None = None
         self._thread.start()
         self._do(self._begin())
 
@@ -75,7 +75,7 @@ class Link:
 
     def close(self) -> None:
         """Break all connections and end."""
-        self._do(self._end())
+        self._do(self._cut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -90,13 +90,25 @@ class Link:
     async def _heal(self) -> None:
         for way in self._open.values():
             way.set()
-        if self._listening is None:
-            self._listening = await asyncio.start_server(self._let_in, "127.0.0.1", self.port)
+        if self._door is None:
+            self._door = socket.create_server(("127.0.0.1", self.port))
+            self._door.setblocking(False)
+            self._loop.add_reader(self._door, self._answer, self._door)
+
+    def _answer(self, door: socket.socket) -> None:
+        try:
+            one, _ = door.accept()
+        except OSError:  # who knocked has gone
+            return
+        here = self._loop.create_task(self._let_in(one))
+        self._passing.add(here)
+        here.add_done_callback(self._passing.discard)
 
     async def _cut(self) -> None:
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.close()
+        door, self._door = self._door, None
+        if door is not None:
+            self._loop.remove_reader(door)
+            door.close()
         await self._break()
 
     async def _hold(self, *, answers_only: bool) -> None:
@@ -105,6 +117,7 @@ class Link:
             self._open["there"].clear()
 
     async def _break(self) -> None:
+        await asyncio.sleep(0)  # those that were just let in have begun
         for writer in list(self._writers):
             made = writer.get_extra_info("socket")
             if made is not None:
@@ -115,18 +128,16 @@ class Link:
         for one in broken:
             one.cancel()
         await asyncio.gather(*broken, return_exceptions=True)
+        await asyncio.sleep(0)  # their sockets are closed
 
-    async def _end(self) -> None:
-        await self._cut()
-
-    async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        here = asyncio.current_task()
-        assert here is not None
-        self._passing.add(here)
-        self._writers.add(writer)
-        beyond: asyncio.StreamWriter | None = None
+    async def _let_in(self, one: socket.socket) -> None:
+        writers: list[asyncio.StreamWriter] = []
         try:
+            reader, writer = await asyncio.open_connection(sock=one)
+            writers.append(writer)
+            self._writers.add(writer)
             answers, beyond = await asyncio.open_connection("127.0.0.1", self._server_port)
+            writers.append(beyond)
             self._writers.add(beyond)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(reader, beyond, "there"))
@@ -134,11 +145,11 @@ class Link:
         except* (OSError, asyncio.CancelledError):
             pass  # the server is away, or the link was broken
         finally:
-            self._passing.discard(here)
-            for one in (writer, beyond):
-                if one is not None:
-                    self._writers.discard(one)
-                    one.close()
+            if not writers:
+                one.close()
+            for made in writers:
+                self._writers.discard(made)
+                made.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         while data := await reader.read(_CHUNK_BYTES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -97,7 +98,7 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

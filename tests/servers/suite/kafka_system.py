@@ -47,7 +47,7 @@ class KafkaSystem(System):
         self._topics.send(self._topic(place), *map(as_json, rows))
 
     def stream(self, place: str, *, follow: bool = False) -> et.Stream:
-        return et.read_kafka(self._topic(place), servers=self.address, schema=SCHEMA, bounded=not follow)
+        return et.read_kafka(self._topic(place), servers=self.address, schema=SCHEMA, bounded=not follow, patience="2m")
 
     def refused_stream(self) -> et.Stream:
         return et.read_kafka("t", servers=self.address, schema=SCHEMA, settings=WRONG, patience="500ms")

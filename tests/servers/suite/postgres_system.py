@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 import pytest
-from tests.servers.suite.system import SCHEMA, Row, System, micros
+from psycopg.rows import dict_row
+from tests.servers.suite.system import INSTANTS, SCHEMA, Row, System, micros
 
 import eventide as et
 from eventide.flow import Sink
@@ -29,6 +31,10 @@ class PostgresSystem(System):
         self.put_behind_link(self._own)
         self.address = f"postgresql://postgres@127.0.0.1:{self.link.port}/postgres"
         self.asked("CREATE ROLE keeper LOGIN PASSWORD 'wind'")
+
+    def kill(self) -> None:
+        """By the signal that is its stop without any farewell."""
+        self.server.stop(how=signal.SIGQUIT)
 
     def asked(self, query: str, rows: Sequence[tuple[Any, ...]] = ()) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._own.address, autocommit=True) as connection, connection.cursor() as cursor:
@@ -61,8 +67,12 @@ class PostgresSystem(System):
         return et.write_postgres(self.named(place), dsn=self.address, create=True)
 
     def rows(self, place: str) -> list[dict[str, Any]]:
-        found = self.asked(f"SELECT id, k, x, ok, at FROM {self.named(place)} ORDER BY id")
-        return [{**dict(zip(SCHEMA, row, strict=True)), "at": micros(row[4])} for row in found]
+        with psycopg.connect(self._own.address, row_factory=dict_row) as connection:
+            found = connection.execute(f"SELECT * FROM {self.named(place)}").fetchall()
+        return [
+            {name: micros(value) if name in INSTANTS else value for name, value in row.items() if name[0] != "_"}
+            for row in found
+        ]
 
     def refused_sink(self) -> Sink:
         return et.write_postgres("t", env="SUITE_PG", create=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
@@ -17,6 +18,8 @@ from eventide.testing.link import Link
 Row = Mapping[str, Any]
 
 SCHEMA: dict[str, Any] = {"id": int, "k": str, "x": float, "ok": bool, "at": et.Instant}
+
+INSTANTS = ("at", "window_start", "window_end")
 
 ASKED = (
     "dead letters",
@@ -39,8 +42,8 @@ class Server(Protocol):
     def start(self) -> None:
         """Start it, with what it had confirmed."""
 
-    def stop(self) -> None:
-        """Stop it."""
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it by a signal."""
 
 
 class System:
@@ -74,6 +77,10 @@ class System:
     def stop(self) -> None:
         """Let it be away."""
         self.server.stop()
+
+    def kill(self) -> None:
+        """Let it be away without a farewell."""
+        self.server.stop(how=signal.SIGKILL)
 
     def start(self) -> None:
         """Let it come back with what it had confirmed."""
@@ -153,7 +160,7 @@ def as_json(row: Row) -> bytes:
 def of_json(text: str | bytes) -> dict[str, Any]:
     """A message as a row."""
     row = json.loads(text)
-    return {**row, "at": micros(row["at"])}
+    return {name: micros(value) if name in INSTANTS else value for name, value in row.items()}
 
 
 def micros(value: Any) -> int | None:
