@@ -5,13 +5,11 @@ Law: started again on its folder it has all that it had confirmed, whatever stop
 
 from __future__ import annotations
 
-import signal
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventide.servers.maven import jars
-from eventide.testing.services.service import Process, free_port, program
+from eventide.testing.services.service import OneProcess, Process, free_port, own_folder, program
 
 _VERSION = "4.3.0"
 _ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
@@ -51,30 +49,20 @@ replica.fetch.max.bytes=134217728
 
 
 @dataclass
-class Kafka:
+class Kafka(OneProcess):
     """A Kafka broker with its controller. `through` is the port of a link to `linked`, a port of the broker's: clients
     that come by the link are told to stay on it.
     """
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-kafka-")))
+    folder: Path = field(default_factory=lambda: own_folder("kafka"))
     port: int = field(default_factory=free_port)
     name: str = "kafka"
     linked: int = field(default_factory=free_port)
     through: int | None = None
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        if self._process is None:
-            self._process = self._prepared()
-        self._process.start(self._answers)
-
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
 
     def _prepared(self) -> Process:
         classpath = f"{jars(f'kafka-{_VERSION}', _ARTIFACTS)}/*"
