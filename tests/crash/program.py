@@ -15,19 +15,25 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
+import deltalake  # noqa: F401 - a run that has to import it, or what is next, takes seconds
 import duckdb
+import pyiceberg.catalog.sql
+import pyiceberg.io.pyarrow  # noqa: F401
 
 import eventide as et
 from eventide import cli, col  # noqa: F401 - the command line brings in all else that a run imports
+from eventide.connectors.kafka.partitions import PartitionReader
 from eventide.engine.epochs import StateFolder
 from eventide.engine.epochs.pieces import Pieces
 from eventide.errors import EventideError
+from eventide.flow import Batch
 
 ROWS = 60
 EPOCH_ROWS = 20
@@ -91,6 +97,11 @@ def job(name: str, folder: Path) -> et.Stream:
             tables = (f"{places['schema']}.{table}" for table in ("r", "late"))
             tabled = [et.write_postgres(table, dsn=places["postgres"], create=True) for table in tables]
             return doses.write(tabled[0]).write(tabled[1], "late")
+        case "delta":
+            return doses.write(et.write_delta(f"{out}/r")).write(et.write_delta(f"{out}/late"), "late")
+        case "iceberg":
+            lake = [et.write_iceberg(f"air.{table}", catalog="lake") for table in ("r", "late")]
+            return doses.write(lake[0]).write(lake[1], "late")
         case "kafka":
             topics = [et.write_kafka(places[topic], servers=places["kafka"]) for topic in ("results", "late")]
             return doses.write(topics[0]).write(topics[1], "late")
@@ -130,10 +141,26 @@ def child(name: str, folder: Path, manner: str) -> None:
         os._exit(code)
 
 
+def full(read: Callable[[PartitionReader, int], Batch | None]) -> Callable[[PartitionReader, int], Batch | None]:
+    """Reads of a partition that wait for all the rows that they may have: epochs are cut by rows, in each run alike."""
+
+    def wait_and_read(reader: PartitionReader, rows_max: int) -> Batch | None:
+        left = (reader.end or 0) - int(reader.position()["offset"] or 0)
+        deadline = time.monotonic() + 60
+        while sum(len(held) for held in list(reader._held) if isinstance(held, list)) < min(rows_max, left):
+            reader._poller.check()
+            assert time.monotonic() < deadline, "the topic's rows do not come"
+            time.sleep(0.001)
+        return read(reader, rows_max)
+
+    return wait_and_read
+
+
 def main() -> None:
     """Take commands until there are no more."""
     # the calls of one thread can be counted
     duckdb.connect = partial(duckdb.connect, config={"threads": 1})
+    PartitionReader.read = full(PartitionReader.read)  # type: ignore[method-assign, assignment] # brokers cut anywhere
     for line in sys.stdin:
         name, folder, manner = line.split()
         number = os.fork()
