@@ -18,22 +18,31 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-import deltalake  # noqa: F401 - a run that has to import it, or what is next, takes seconds
 import duckdb
-import pyiceberg.catalog.sql
-import pyiceberg.io.pyarrow  # noqa: F401
+from tests.crash.tracer import let_be_traced
 
 import eventide as et
-from eventide import cli, col  # noqa: F401 - the command line brings in all else that a run imports
+from eventide import cli, col  # noqa: F401 - the command line brings in much of what a run imports
 from eventide.connectors.kafka.partitions import PartitionReader
 from eventide.engine.epochs import StateFolder
 from eventide.engine.epochs.pieces import Pieces
 from eventide.errors import EventideError
 from eventide.flow import Batch
+
+_IMPORTED = (
+    *("sqlglot", "sqlglot.dialects", "sqlglot.optimizer.scope", "polars._utils.parquet", "deltalake", "psycopg"),
+    *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "eventide.connectors.codec", "eventide.expressions.writing"),
+    *("eventide.connectors.delta.sink", "eventide.connectors.iceberg.sink", "eventide.connectors.tables.duckdb"),
+    *("eventide.connectors.kafka.sink", "eventide.connectors.postgres.sink", "eventide.plan.codec"),
+    *("pyarrow.acero", "rich.console", "rich.table", "sqlalchemy.dialects.sqlite", "sqlite3"),
+    *("eventide.runners.durable", "eventide.engine.aggregates.outputs", "eventide.engine.saving"),
+)
+"""What takes longer to import than a run takes."""
 
 ROWS = 60
 EPOCH_ROWS = 20
@@ -132,6 +141,8 @@ def child(name: str, folder: Path, manner: str) -> None:
         time.sleep(0.001)
     code = 98
     try:
+        if manner == "traced":
+            let_be_traced()
         if manner.isdigit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(manner), resource.RLIM_INFINITY))
         code = run(name, folder)
@@ -158,7 +169,9 @@ def full(read: Callable[[PartitionReader, int], Batch | None]) -> Callable[[Part
 
 def main() -> None:
     """Take commands until there are no more."""
-    # the calls of one thread can be counted
+    for module in _IMPORTED:
+        import_module(module)
+    # fewer threads, more runs that are alike
     duckdb.connect = partial(duckdb.connect, config={"threads": 1})
     PartitionReader.read = full(PartitionReader.read)  # type: ignore[method-assign, assignment] # brokers cut anywhere
     for line in sys.stdin:

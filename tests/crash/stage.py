@@ -32,7 +32,7 @@ class Stage:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **catalog(base)},
+            env={**os.environ, **catalog(base), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
     def clear(self, job: str) -> None:

@@ -16,12 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.points import Point
+from tests.crash.points import Point, counted, fail
 from tests.crash.program import write_input
 from tests.crash.served import Systems
 from tests.crash.shown import output
 from tests.crash.stage import Stage
-from tests.crash.watchers import Watcher, counted, watcher_of
 
 SINKS = ("csv", "parquet", "duckdb", "postgres", "kafka", "delta", "iceberg")
 JOBS = (*SINKS, *(f"kafka-{sink}" for sink in SINKS if sink != "parquet"))
@@ -57,7 +56,6 @@ class Trial:
 
     stage: Stage
     job: str
-    watcher: Watcher
     expected: dict[str, object]
 
     def of(self, points: list[Point]) -> Found:
@@ -77,13 +75,8 @@ class Trial:
     def attempt(self, point: Point) -> tuple[bool, str]:
         """Fail at the point and run again; gives whether the point was there, and what is wrong with what came of it."""
         self.stage.clear(self.job)
-        if point.fault == "SHORT":
-            code = self.stage.run(self.job, most_bytes=point.number)
-            reached = code != 0  # a file that cannot be written is always told
-        else:
-            code, refused = self.watcher.fail(self.stage, self.job, point)
-            reached = refused or code == -9
-        if code not in ((0, -9) if point.fault == "KILL" else (0, 1)):
+        code, reached = fail(self.stage, self.job, point)
+        if code not in ((-9,) if reached and point.fault == "KILL" else (0, 1)):
             return reached, f"gave {code} and said {self.stage.said()!r}"
         if code and self.stage.run(self.job):
             return reached, f"could not be run again: {self.stage.said()}"
@@ -96,12 +89,11 @@ def sweep(base: Path, job: str, systems: Systems, share: int = 1, stages: int = 
     write_input(base)
     workers = [Stage(base / f"stage-{number}", base / "in.csv", systems) for number in range(stages)]
     try:
-        watcher = watcher_of(job)
-        points = counted(workers[0], job, watcher)
+        points = counted(workers[0], job)
         expected = output(workers[0], job)
         assert expected
         shares = [points[::share][number::stages] for number in range(stages)]
-        trials = [Trial(stage, job, watcher, expected) for stage in workers]
+        trials = [Trial(stage, job, expected) for stage in workers]
         with ThreadPoolExecutor(stages) as pool:
             return sum(pool.map(lambda one: one[0].of(one[1]), zip(trials, shares, strict=True)), Found())
     finally:
