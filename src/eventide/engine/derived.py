@@ -19,6 +19,7 @@ from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import Clocks, CommonProgress, Observation
 from eventide.engine.columns import rows_schema
 from eventide.engine.means import ALL_OF_IT, Means
+from eventide.engine.memory import Memory
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
@@ -29,6 +30,7 @@ from eventide.engine.steps.judged import PLACE
 from eventide.engine.steps.lateness import REASON, late_schema
 from eventide.engine.steps.matching import OTHER_LOG, OTHER_OFFSET, Deriving
 from eventide.engine.steps.merging import Merging
+from eventide.engine.steps.paged_rows import paged
 from eventide.engine.steps.shape import shaped_schema
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext, WallClock
@@ -290,7 +292,7 @@ def derived_pipeline(
         columns.append(
             {new: columns[0].get(new, inside[name]) if columns else inside[name] for name, new in named.items()}
         )
-    step = _step(plan.derived, columns)
+    step = _step(plan.derived, columns, means.memory)
     tail = Pipeline.of(_tail(plan, step.schema), workers, clock, replace(means, keys_most=None))
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
     reach_us = step.reach_us + tail.reach_us
@@ -311,14 +313,14 @@ def _tail(plan: Plan, schema: Mapping[str, pl.DataType]) -> Plan:
     return replace(plan, inputs=inputs, derived=None, event_time=settings)
 
 
-def _step(derived: Derived, columns: list[Types]) -> Deriving:
+def _step(derived: Derived, columns: list[Types], memory: Memory | None) -> Deriving:
     match derived:
         case Merge():
-            return Merging(derived, columns[0])
+            return paged(lambda: Merging(derived, columns[0]), derived.by, memory)
         case IntervalJoin():
-            return Intervals(derived, columns)
+            return paged(lambda: Intervals(derived, columns), [left for left, _ in derived.on], memory)
         case AsofJoin():
-            return Asof(derived, columns)
+            return paged(lambda: Asof(derived, columns), [left for left, _ in derived.on], memory)
 
 
 def _derived_names(derived: Derived, columns: Sequence[Sequence[str]]) -> list[dict[str, str]]:
