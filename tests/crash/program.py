@@ -125,6 +125,9 @@ def run(name: str, folder: Path) -> int:
     try:
         job(name, folder).run(show=False, state=state, checkpoint_every="1us", rows_max=EPOCH_ROWS, clock=Ticking())
     except EventideError as fault:
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )  # standard error too
         print(f"eventide: {fault}", file=sys.stderr)
         return 1
     return 0

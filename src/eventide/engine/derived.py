@@ -109,6 +109,9 @@ class DerivedPipeline(Pipeline):
             PLACE,
         )
         self._derive(outputs, number, named, admitted.progress)
+        if self.memory is not None:
+            side.hold_sides(self.memory)
+            self.memory.hold("rows that wait behind a join", [] if self.held is None else [self.held])
         return outputs
 
     def _derive(self, outputs: Outputs, number: int, rows: pl.DataFrame | None, progress: object) -> None:
@@ -295,6 +298,7 @@ def derived_pipeline(
     step = _step(plan.derived, columns, means.memory)
     tail = Pipeline.of(_tail(plan, step.schema), workers, clock, replace(means, keys_most=None))
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
+    made.memory = means.memory
     reach_us = step.reach_us + tail.reach_us
     for side in sides:
         assert side.plan.event_time is not None

@@ -142,7 +142,13 @@ class Pipeline:
         outputs = self._process(batch, source)
         if self.memory is not None:
             self.memory.settle()
+            self.memory.hold("alerts and detection", self.shapes.snapshot().values())
+            self.hold_sides(self.memory)
         return outputs
+
+    def hold_sides(self, memory: Memory) -> None:
+        """Count what was read of side inputs."""
+        memory.hold("side inputs", self.lookups.dump()[1].values())
 
     def _process(self, batch: Batch, source: int) -> Outputs:
         outputs: Outputs = {}

@@ -38,6 +38,10 @@ _NEARLY = {
 _OPTIONAL = ("early", "op", "log", "window_number")
 
 
+_FIXED_BYTES = 2**40
+"""What cannot go to the disk may stay in these tests of what can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A source that only says what its columns are: entries are put in by hand."""
@@ -99,7 +103,7 @@ def plan_answer(
 
 def means_of(manner: Manner, crew: Crew | None = None) -> Means:
     """What a pipeline that is run in some manner may use of the machine."""
-    return Means(crew, None if manner.memory is None else Memory(manner.memory))
+    return Means(crew, None if manner.memory is None else Memory(manner.memory, fixed_bytes=_FIXED_BYTES))
 
 
 def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entry]]:
