@@ -38,11 +38,14 @@ _IMPORTED = (
     *("sqlglot", "sqlglot.dialects", "sqlglot.optimizer.scope", "polars._utils.parquet", "deltalake", "psycopg"),
     *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "eventide.connectors.codec", "eventide.expressions.writing"),
     *("eventide.connectors.delta.sink", "eventide.connectors.iceberg.sink", "eventide.connectors.tables.duckdb"),
+    *("confluent_kafka.schema_registry.avro", "eventide.connectors.registry.client"),
     *("eventide.connectors.kafka.sink", "eventide.connectors.postgres.sink", "eventide.plan.codec"),
     *("pyarrow.acero", "rich.console", "rich.table", "sqlalchemy.dialects.sqlite", "sqlite3"),
     *("eventide.runners.durable", "eventide.engine.aggregates.outputs", "eventide.engine.saving"),
 )
 """What takes longer to import than a run takes."""
+
+_TOPICS = ("results", "late")
 
 ROWS = 60
 EPOCH_ROWS = 20
@@ -111,8 +114,12 @@ def job(name: str, folder: Path) -> et.Stream:
         case "iceberg":
             lake = [et.write_iceberg(f"air.{table}", catalog="lake") for table in ("r", "late")]
             return doses.write(lake[0]).write(lake[1], "late")
+        case "avro":
+            form = et.avro_format(places["registry"])
+            topics = [et.write_kafka(places[topic], servers=places["kafka"], format=form) for topic in _TOPICS]
+            return doses.write(topics[0]).write(topics[1], "late")
         case "kafka":
-            topics = [et.write_kafka(places[topic], servers=places["kafka"]) for topic in ("results", "late")]
+            topics = [et.write_kafka(places[topic], servers=places["kafka"]) for topic in _TOPICS]
             return doses.write(topics[0]).write(topics[1], "late")
         case _:
             raise ValueError(name)

@@ -23,7 +23,7 @@ from tests.crash.shown import output
 from tests.crash.stage import Stage
 
 SINKS = ("csv", "parquet", "duckdb", "postgres", "kafka", "delta", "iceberg")
-JOBS = (*SINKS, *(f"kafka-{sink}" for sink in SINKS if sink != "parquet"))
+JOBS = (*SINKS, *(f"kafka-{sink}" for sink in SINKS if sink != "parquet"), "avro")
 """What is swept: a sink fed from a file, or SOURCE-SINK."""
 
 _ATTEMPTS = 5

@@ -19,7 +19,7 @@ ON_LINUX = pytest.mark.skipif(
 )
 pytestmark = ON_LINUX
 
-SHARES = {"csv": 24, "parquet": 24, "duckdb": 24, "iceberg": 100, "kafka-delta": 80, "kafka-iceberg": 200}
+SHARES = {"avro": 60, "csv": 24, "parquet": 24, "duckdb": 24, "iceberg": 100, "kafka-delta": 80, "kafka-iceberg": 200}
 OTHERS = 40
 
 
