@@ -102,7 +102,7 @@ class Systems:
         settings = {"bootstrap.servers": self.kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
         consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
         consumer.assign([TopicPartition(topic, 0, 0)])
-        found = []
+        found: list[tuple[bytes | None, bytes | None]] = []
         while True:
             message = consumer.poll(30)
             assert message is not None, "Kafka does not answer"

@@ -18,6 +18,7 @@ from eventide.engine.accounting import Account
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import Clocks, CommonProgress, Observation
 from eventide.engine.columns import rows_schema
+from eventide.engine.fixed import hold_sides
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import Memory
 from eventide.engine.outputs import Outputs, put_all
@@ -110,7 +111,7 @@ class DerivedPipeline(Pipeline):
         )
         self._derive(outputs, number, named, admitted.progress)
         if self.memory is not None:
-            side.hold_sides(self.memory)
+            hold_sides(side, self.memory)
             self.memory.hold("rows that wait behind a join", [] if self.held is None else [self.held])
         return outputs
 

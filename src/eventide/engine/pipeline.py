@@ -24,6 +24,7 @@ from eventide.engine.clocks import (
 from eventide.engine.columns import enrichments, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.fixed import hold
 from eventide.engine.keys import KeyTable, key_table
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import KeyLimit, Memory, limit_of
@@ -141,14 +142,8 @@ class Pipeline:
         """Take one batch of the source with this number in the plan."""
         outputs = self._process(batch, source)
         if self.memory is not None:
-            self.memory.settle()
-            self.memory.hold("alerts and detection", self.shapes.snapshot().values())
-            self.hold_sides(self.memory)
+            hold(self, self.memory)
         return outputs
-
-    def hold_sides(self, memory: Memory) -> None:
-        """Count what was read of side inputs."""
-        memory.hold("side inputs", self.lookups.dump()[1].values())
 
     def _process(self, batch: Batch, source: int) -> Outputs:
         outputs: Outputs = {}
