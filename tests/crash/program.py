@@ -35,15 +35,22 @@ from eventide.errors import EventideError
 from eventide.flow import Batch
 
 _IMPORTED = (
-    *("sqlglot", "sqlglot.dialects", "sqlglot.optimizer.scope", "polars._utils.parquet", "deltalake", "psycopg"),
-    *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "eventide.connectors.codec", "eventide.expressions.writing"),
-    *("eventide.connectors.delta.sink", "eventide.connectors.iceberg.sink", "eventide.connectors.tables.duckdb"),
-    *("confluent_kafka.schema_registry.avro", "eventide.connectors.registry.client"),
-    *("eventide.connectors.kafka.sink", "eventide.connectors.postgres.sink", "eventide.plan.codec"),
-    *("pyarrow.acero", "rich.console", "rich.table", "sqlalchemy.dialects.sqlite", "sqlite3"),
-    *("eventide.runners.durable", "eventide.engine.aggregates.outputs", "eventide.engine.saving"),
+    *("sqlglot", "sqlglot.dialects", "sqlglot.optimizer.scope", "polars._utils.parquet", "eventide.connectors.codec"),
+    *("eventide.expressions.writing", "eventide.plan.codec", "eventide.runners.durable"),
+    *("eventide.engine.aggregates.outputs", "eventide.engine.saving"),
 )
-"""What takes longer to import than a run takes."""
+_IMPORTED_FOR = {
+    "avro": ("confluent_kafka.schema_registry.avro", "eventide.connectors.registry.client"),
+    "delta": ("deltalake", "eventide.connectors.delta.sink"),
+    "duckdb": ("eventide.connectors.tables.duckdb",),
+    "iceberg": (
+        *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "eventide.connectors.iceberg.sink", "pyarrow.acero"),
+        *("rich.console", "rich.table", "sqlalchemy.dialects.sqlite", "sqlite3"),
+    ),
+    "kafka": ("eventide.connectors.kafka.sink",),
+    "postgres": ("psycopg", "eventide.connectors.postgres.sink"),
+}
+"""What takes longer to import than a run takes, for all jobs and by sink."""
 
 _TOPICS = ("results", "late")
 
@@ -144,7 +151,7 @@ def child(name: str, folder: Path, manner: str) -> None:
     """What a forked process does: wait until it is watched, run, leave without any tidying up."""
     with open(folder / "stderr", "a") as said:
         os.dup2(said.fileno(), 2)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while manner == "traced" and "TracerPid:\t0" in Path("/proc/self/status").read_text():
         if time.monotonic() > deadline:
             os._exit(99)
@@ -179,13 +186,13 @@ def full(read: Callable[[PartitionReader, int], Batch | None]) -> Callable[[Part
 
 def main() -> None:
     """Take commands until there are no more."""
-    for module in _IMPORTED:
-        import_module(module)
     # fewer threads, more runs that are alike
     duckdb.connect = partial(duckdb.connect, config={"threads": 1})
     PartitionReader.read = full(PartitionReader.read)  # type: ignore[method-assign, assignment] # brokers cut anywhere
     for line in sys.stdin:
         name, folder, manner = line.split()
+        for module in (*_IMPORTED, *_IMPORTED_FOR.get(name.rpartition("-")[2], ())):
+            import_module(module)
         number = os.fork()
         if not number:
             child(name, Path(folder), manner)
