@@ -18,7 +18,9 @@ import polars as pl
 from eventide.engine.accounting import Account, Accounting
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
 from eventide.engine.clocks import Clocks, CommonProgress
+from eventide.engine.fixed import hold_sides
 from eventide.engine.means import ALL_OF_IT, Means
+from eventide.engine.memory import Memory
 from eventide.engine.offers import Offered, Side, side_of
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
@@ -29,6 +31,7 @@ from eventide.engine.steps.judged import PLACE
 from eventide.engine.steps.lateness import REASON
 from eventide.engine.steps.matching import OTHER_LOG, OTHER_OFFSET, Deriving
 from eventide.engine.steps.merging import Merging
+from eventide.engine.steps.paged_rows import paged
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
@@ -90,6 +93,9 @@ class DerivedPipeline(Pipeline):
         number, local = self._side_of(source)
         outputs: Outputs = {}
         self._take(outputs, number, self.offers[number].take(outputs, batch, local))
+        if self.memory is not None:
+            hold_sides(self.sides[number], self.memory)
+            self.memory.hold("rows that wait behind a join", [] if self.held is None else [self.held])
         return outputs
 
     def _take(self, outputs: Outputs, number: int, offered: Sequence[Offered]) -> None:
@@ -314,9 +320,10 @@ def derived_pipeline(
         columns.append(
             {new: columns[0].get(new, inside[name]) if columns else inside[name] for name, new in named.items()}
         )
-    step = _step(plan.derived, columns)
+    step = _step(plan.derived, columns, means.memory)
     tail = Pipeline.of(_tail(plan, step.schema, ordered=is_side), workers, clock, replace(means, keys_most=None))
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
+    made.memory = means.memory
     made.offers = offers
     made.set_reach(tail.reach_us)
     made.share(made.accounting)
@@ -339,14 +346,14 @@ def _tail(plan: Plan, schema: Mapping[str, pl.DataType], *, ordered: bool) -> Pl
     return replace(plan, inputs=inputs, derived=None, event_time=settings)
 
 
-def _step(derived: Derived, columns: list[Types]) -> Deriving:
+def _step(derived: Derived, columns: list[Types], memory: Memory | None) -> Deriving:
     match derived:
         case Merge():
-            return Merging(derived, columns[0])
+            return paged(lambda: Merging(derived, columns[0]), derived.by, memory)
         case IntervalJoin():
-            return Intervals(derived, columns)
+            return paged(lambda: Intervals(derived, columns), [left for left, _ in derived.on], memory)
         case AsofJoin():
-            return Asof(derived, columns)
+            return paged(lambda: Asof(derived, columns), [left for left, _ in derived.on], memory)
 
 
 def _derived_names(derived: Derived, columns: Sequence[Sequence[str]]) -> list[dict[str, str]]:

@@ -24,6 +24,7 @@ from eventide.engine.clocks import (
 from eventide.engine.columns import enrichments, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.fixed import hold
 from eventide.engine.front import Front, behind_front, came_of, marked
 from eventide.engine.keys import KeyTable, key_table
 from eventide.engine.means import ALL_OF_IT, Means
@@ -147,7 +148,7 @@ class Pipeline:
         """Take one batch of the source with this number in the plan."""
         outputs = self._process(batch, source)
         if self.memory is not None:
-            self.memory.settle()
+            hold(self, self.memory)
         return outputs
 
     def _process(self, batch: Batch, source: int) -> Outputs:
