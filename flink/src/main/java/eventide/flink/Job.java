@@ -41,11 +41,11 @@ public final class Job {
         Plan.Source source = plan.sources().get(0);
         tables.executeSql(source.ddl());
         SingleOutputStreamOperator<Event> records = rows(tables, tables.sqlQuery(source.query()))
-                .process(new Intake(source), PlainType.EVENT).name("intake " + source.name()).uid("intake");
-        DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
+                .process(new Intake(source, plan.select() != null), PlainType.EVENT).name("intake " + source.name()).uid("intake");
         if (plan.select() == null) {
-            return records.union(refused);
+            return records;
         }
+        DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
         Tables.Shape shape = Tables.intake(source.columns());
         DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns");
         tables.createTemporaryView("intake", tables.fromDataStream(typed, shape.schema(List.of()).build()));
