@@ -20,23 +20,38 @@ final class Content {
     final Term[] terms;
 
     Content(long start, long end, List<Aggregate> aggregates) {
+        this(start, end, terms(aggregates));
+    }
+
+    Content(long start, long end, Term[] terms) {
         this.start = start;
         this.end = end;
-        this.terms = new Term[aggregates.size()];
+        this.terms = terms;
+    }
+
+    /** New, empty terms. */
+    static Term[] terms(List<Aggregate> aggregates) {
+        Term[] terms = new Term[aggregates.size()];
         for (int place = 0; place < terms.length; place++) {
             terms[place] = aggregates.get(place).term();
         }
+        return terms;
     }
 
-    /** Takes a row in; {@code inputs} are the values of the aggregates' inputs, behind the keys. */
-    void add(List<Aggregate> aggregates, Object[] values, Event event) {
+    /** Takes a row in; {@code inputs} are the values of the aggregates' inputs. */
+    void add(List<Aggregate> aggregates, Object[] inputs, Event event) {
+        add(terms, aggregates, inputs, 0, event);
+    }
+
+    /** Takes a row into terms; the aggregates' inputs stand behind so many {@code keys}. */
+    static void add(Term[] terms, List<Aggregate> aggregates, Object[] values, int keys, Event event) {
         for (int place = 0; place < terms.length; place++) {
             Aggregate aggregate = aggregates.get(place);
             if (aggregate.input() < 0) {
                 terms[place].add(null, event);
                 continue;
             }
-            Object value = aggregate.counted(values[aggregate.input()]);
+            Object value = aggregate.counted(values[keys + aggregate.input()]);
             if (value != null) {
                 terms[place].add(value, event);
             }
@@ -67,8 +82,7 @@ final class Content {
         content.closed = (marks & 2) != 0;
         content.dirty = (marks & 4) != 0;
         for (Term term : content.terms) {
-            term.count = in.readLong();
-            term.readRest(in);
+            term.read(in);
         }
         return content;
     }
