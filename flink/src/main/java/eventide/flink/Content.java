@@ -17,6 +17,8 @@ final class Content {
     boolean closed;
     /** It has changed since its last early row. */
     boolean dirty;
+    /** When the watermark's coming was asked for; only sessions look at it. */
+    long wakes = Instants.NO_WATERMARK;
     final Term[] terms;
 
     Content(long start, long end, List<Aggregate> aggregates) {
@@ -68,6 +70,7 @@ final class Content {
         out.writeLong(start);
         out.writeLong(end);
         out.writeInt(next);
+        out.writeLong(wakes);
         out.writeByte((this.out ? 1 : 0) | (closed ? 2 : 0) | (dirty ? 4 : 0));
         for (Term term : terms) {
             term.write(out);
@@ -77,6 +80,7 @@ final class Content {
     static Content read(DataInputView in, List<Aggregate> aggregates) throws IOException {
         Content content = new Content(in.readLong(), in.readLong(), aggregates);
         content.next = in.readInt();
+        content.wakes = in.readLong();
         int marks = in.readByte();
         content.out = (marks & 1) != 0;
         content.closed = (marks & 2) != 0;

@@ -6,6 +6,7 @@ import java.util.List;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.StreamReadFeature;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.DoubleNode;
 
 /**
@@ -13,7 +14,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Doub
  * understand at once it leaves to the tree, which knows the reasons.
  */
 final class JsonTokens implements Serializable {
-    private static final JsonFactory FACTORY = new JsonFactory();
+    /** Its faster way from digits to doubles rounds like Java's own. */
+    private static final JsonFactory FACTORY = JsonFactory.builder().enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER).build();
     private static final Object UNCLEAR = new Object();
     /** Longer numbers are refused by the tree. */
     private static final int LONGEST_NUMBER = 1000;

@@ -97,7 +97,11 @@ final class KeyState {
 
     /** A state belongs to the aggregates it was made for: another plan cannot read it. */
     public static final class Snapshot implements TypeSerializerSnapshot<KeyState> {
+        /** The form of what is written; states in another form are refused. */
+        private static final int VERSION = 2;
+
         private List<String> kinds = List.of();
+        private int written = VERSION;
         private List<Aggregate> aggregates = List.of();
 
         public Snapshot() {}
@@ -109,7 +113,7 @@ final class KeyState {
 
         @Override
         public int getCurrentVersion() {
-            return 1;
+            return VERSION;
         }
 
         @Override
@@ -134,6 +138,7 @@ final class KeyState {
                 read.add(new Aggregate("", function, -1, type, arguments));
             }
             aggregates = read;
+            written = version;
             kinds = kinds(read);
         }
 
@@ -144,7 +149,7 @@ final class KeyState {
 
         @Override
         public TypeSerializerSchemaCompatibility<KeyState> resolveSchemaCompatibility(TypeSerializerSnapshot<KeyState> old) {
-            return old instanceof Snapshot that && that.kinds.equals(kinds)
+            return old instanceof Snapshot that && that.kinds.equals(kinds) && that.written == VERSION
                     ? TypeSerializerSchemaCompatibility.compatibleAsIs()
                     : TypeSerializerSchemaCompatibility.incompatible();
         }

@@ -61,6 +61,17 @@ class JsonTokensTest {
     }
 
     @Test
+    void doublesAreThoseOfJava() {
+        JsonTokens tokens = new JsonTokens(List.of(Typing.of(new Plan.Column("x", "float", null, "ms", true, null, null))));
+        java.util.Random drawn = new java.util.Random(7);
+        for (int number = 0; number < 20_000; number++) {
+            double bits = Double.longBitsToDouble(drawn.nextLong());
+            String text = Double.isFinite(bits) && number % 2 == 0 ? Double.toString(bits) : drawn.nextInt(1_000) + "." + drawn.nextLong(1L << 60);
+            assertArrayEquals(new Object[] {Double.parseDouble(text)}, tokens.read(ascii("{\"x\": " + text + "}")), text);
+        }
+    }
+
+    @Test
     void deeperColumnsAreLeftToTheTree() {
         Plan.Column deep = new Plan.Column("x", "float", "/a/x", "ms", true, null, null);
         assertNull(new JsonTokens(List.of(Typing.of(deep))).read(ascii("{\"a\": {\"x\": 1}}")));
