@@ -103,8 +103,11 @@ def _files(source: TextFiles) -> Table:
     settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "raw"}
     if many and not Path(source.path).is_dir():
         settings["source.path.regex-pattern"] = _pattern(paths)
-    unknown = ", ".join(f"CAST(NULL AS {kind})" for kind in ("INT", "BIGINT", "TIMESTAMP_LTZ(3)"))
-    query = f"SELECT `record`, `file`, {unknown} FROM `source`"
+    query = (
+        "SELECT `record`, `file`,\n"
+        "  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\n"
+        "FROM `source`"
+    )
     reading = {
         "name": source.name,
         "format": "csv" if isinstance(source.format, Csv) else "json",
