@@ -136,12 +136,14 @@ def prepare(work: str, events: int, folder: Path, servers: str, called: str = ""
 
 
 def make_topic(servers: str, name: str, partitions: int) -> None:
-    """A new topic."""
+    """A new topic, once the broker knows all its partitions."""
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
+    while len(admin.list_topics(name).topics[name].partitions) < partitions:
+        time.sleep(0.1)
 
 
 def embedded(work: str, source: str, given: Input, out: str) -> Cost:
@@ -282,9 +284,9 @@ class Bench:
         found = dict.fromkeys(self.engines, 0)
         for _ in range(self.rounds):
             for engine in self.engines:
-                first[engine].append(self._once(engine, few, source, parallelism)[0].wall_s)
                 cost, found[engine] = self._once(engine, given, source, parallelism)
                 costs[engine].append(cost)
+                first[engine].append(self._once(engine, few, source, parallelism)[0].wall_s)
         for engine in self.engines:
             self._row(f"{TITLES[engine]}, {parallelism}", given, source, costs[engine], first[engine], found[engine])
         if {"ours", "hand"} <= set(self.engines):

@@ -96,9 +96,7 @@ class TextKey:
 
 
 class AnyKey:
-    """Any columns: a table of the combinations seen, joined to the rows. There is room for one before the first is seen,
-    which stands for none.
-    """
+    """Any columns: a table of the combinations seen, joined to the rows. Its size is one before the first is seen."""
 
     def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
         self.names: Sequence[str] = tuple(schema)
