@@ -103,7 +103,11 @@ def _files(source: TextFiles) -> Table:
     settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "raw"}
     if many and not Path(source.path).is_dir():
         settings["source.path.regex-pattern"] = _pattern(paths)
-    query = "SELECT `record`, `file`, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT) FROM `source`"
+    query = (
+        "SELECT `record`, `file`,\n"
+        "  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\n"
+        "FROM `source`"
+    )
     reading = {
         "name": source.name,
         "format": "csv" if isinstance(source.format, Csv) else "json",
@@ -159,11 +163,7 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
         settings["scan.startup.timestamp-millis"] = str(-(-start.at_us // 1_000))
     if source.reading.bounded:
         settings["scan.bounded.mode"] = "latest-offset"
-    query = (
-        "SELECT `record`, CONCAT(`topic`, '/', CAST(`partition` AS STRING)), `offset`,\n"
-        "  1000 * (1000 * UNIX_TIMESTAMP(CAST(`timestamp` AS STRING)) + EXTRACT(MILLISECOND FROM `timestamp`))\n"
-        "FROM `source`"
-    )
+    query = "SELECT `record`, `topic`, `partition`, `offset`, `timestamp` FROM `source`"
     parser = source.parser
     names = parser.header or tuple(rule.path or column for column, rule in source.schema.fields)
     reading = {

@@ -15,6 +15,12 @@ interface Grid extends Serializable {
     /** The windows that cover a time, earliest first. */
     List<Bounds> of(long time);
 
+    /** The end of the last window that covers a time; UNKNOWN where none does. */
+    default long lastEnd(long time) {
+        List<Bounds> windows = of(time);
+        return windows.isEmpty() ? Instants.UNKNOWN : windows.get(windows.size() - 1).end();
+    }
+
     static Grid of(Plan.Window window) {
         return switch (window.kind()) {
             case "sliding" -> new Steps(window.sizeUs(), window.slideUs(), window.offsetUs());
@@ -37,6 +43,12 @@ interface Grid extends Serializable {
                 found.add(new Bounds(start, start + size));
             }
             return found;
+        }
+
+        @Override
+        public long lastEnd(long time) {
+            long end = Math.floorDiv(time - offset, slide) * slide + offset + size;
+            return time < end ? end : Instants.UNKNOWN;
         }
     }
 
