@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,19 +18,12 @@ from eventide.testing.services.cassandra import USER, Cassandra
 
 INSTANT = pl.Datetime("us", "UTC")
 COLUMNS = {"k": pl.String(), "n": pl.Int64()}
-APPENDED = Opening("late", COLUMNS, (), "run")
 UPSERTED = Opening(
     "results",
     {"k": pl.String(), "window_start": INSTANT, "n": pl.Int64(), "op": pl.String()},
     ("k", "window_start"),
     "run",
 )
-EPOCHS = [
-    pl.DataFrame({"k": ["a", "ü\n\"'\0"], "n": [1, 2]}),
-    pl.DataFrame(schema=COLUMNS),
-    pl.DataFrame({"k": [None, "a"], "n": [3, None]}),
-    pl.DataFrame({"k": ["", "b"], "n": [4, 5]}),
-]
 
 
 @pytest.fixture(scope="module")
@@ -85,29 +77,6 @@ def opened(table: str, opening: Opening) -> EpochWriter:
 
 def rows_of(session: Session, table: str, columns: str = "k, n") -> list[tuple[Any, ...]]:
     return [tuple(row) for row in session.execute(f"SELECT {columns} FROM air.{table}")]
-
-
-def appended(session: Session, table: str) -> list[tuple[Any, ...]]:
-    found = sorted(rows_of(session, table, '"_epoch", "_row", k, n'))
-    return [row[2:] for row in found]
-
-
-@pytest.mark.parametrize("shown", [0, 1, 2, 3, 4])
-def test_every_epoch_is_appended_once_wherever_a_run_was_killed(session: Session, table: str, shown: int) -> None:
-    """Epoch 3 was decided when the run was killed; `shown` epochs were in the table."""
-    writer = opened(table, APPENDED)
-    for number in range(shown):
-        writer.deliver(number + 1, EPOCHS[number])
-    writer.close()
-    for _ in range(2):
-        writer = sink(table, create=False).open_epochs(APPENDED)
-        for number in range(min(shown, 2), 3):
-            writer.recover(number + 1, EPOCHS[number], {})
-        assert appended(session, table) == [("a", 1), ("ü\n\"'\0", 2), (None, 3), ("a", None)]
-        writer.close()
-    writer.deliver(4, EPOCHS[3])
-    writer.close()
-    assert appended(session, table)[4:] == [("", 4), ("b", 5)]
 
 
 def windows(*rows: tuple[str | None, int, int, str]) -> pl.DataFrame:
@@ -243,24 +212,6 @@ def test_names_are_names_whatever_is_in_them(session: Session, table: str) -> No
     for name in ("a b", 'a"b', "", "x" * 49):
         with pytest.raises(ValueError, match="no name in Cassandra"):
             et.write_cassandra(name, keyspace="air", hosts="h")
-
-
-def test_a_node_that_is_killed_and_comes_back_gets_every_epoch_once(
-    node: Cassandra, session: Session, table: str
-) -> None:
-    writer = opened(table, APPENDED)
-    writer.deliver(1, EPOCHS[0])
-    node.stop(how=signal.SIGKILL)
-    with pytest.raises(et.SinkError, match=r"cannot write to cassandra table air\..*Check that the cluster runs"):
-        writer.deliver(2, EPOCHS[2])
-    writer.close()
-    node.start()
-    writer = sink(table).open_epochs(APPENDED)
-    writer.recover(2, EPOCHS[2], {})
-    writer.close()
-    again = entered(node)
-    assert appended(again, table) == [("a", 1), ("ü\n\"'\0", 2), (None, 3), ("a", None)]
-    again.cluster.shutdown()
 
 
 def test_a_wrong_password_is_told_without_it(node: Cassandra, monkeypatch: pytest.MonkeyPatch) -> None:

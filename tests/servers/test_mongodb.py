@@ -70,26 +70,6 @@ def appended(air: Collection[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(one["k"], one["n"]) for one in air.find().sort("_id")]
 
 
-@pytest.mark.parametrize("shown", [0, 1, 2, 3, 4])
-def test_every_epoch_is_appended_once_wherever_a_run_was_killed(
-    server: MongoDb, air: Collection[dict[str, Any]], shown: int
-) -> None:
-    """Epoch 3 was decided when the run was killed; `shown` epochs were in the collection."""
-    writer = opened(server, air, APPENDED)
-    for number in range(shown):
-        writer.deliver(number + 1, EPOCHS[number])
-    writer.close()
-    for _ in range(2):
-        writer = sink(server, air).open_epochs(APPENDED)
-        for number in range(min(shown, 2), 3):
-            writer.recover(number + 1, EPOCHS[number], {})
-        assert appended(air) == [("a", 1), ("ü\n\"'\0", 2), (None, 3), ("a", None)]
-        writer.close()
-    writer.deliver(4, EPOCHS[3])
-    writer.close()
-    assert appended(air)[4:] == [("", 4), ("b", 5)]
-
-
 def windows(*rows: tuple[str | None, int, int, str]) -> pl.DataFrame:
     columns = {"k": pl.String(), "window_start": pl.Int64(), "n": pl.Int64(), "op": pl.String()}
     return pl.DataFrame(rows, schema=columns, orient="row").cast({"window_start": INSTANT})

@@ -264,24 +264,6 @@ def test_when_the_engine_is_slow_messages_wait_with_the_broker(server: Mosquitto
         assert found == list(range(300))
 
 
-def test_a_source_reads_on_while_the_broker_is_stopped_and_started(tmp_path: Path) -> None:
-    with running(Mosquitto(tmp_path)) as own, Open(own, tmp_path, "a") as opened:
-        found: list[int] = []
-        for number in range(3):  # a message comes twice when the broker stops before it hears that it was kept
-            numbers = range(number * 100, number * 100 + 100)
-            with Other(own) as other:
-                while not opened.context.wake.is_set():
-                    other.send("a", b'{"n": -1}')
-                    opened.context.wake.wait(0.05)
-                other.send("a", *numbered(*numbers))
-            while not set(numbers) <= set(found):
-                found += [n for n in opened.read(1)[0].get_column("n") if n >= 0]
-            own.stop()
-            own.start()
-            opened.context.wake.clear()
-    assert sorted(set(found)) == list(range(300))
-
-
 EPOCHS = [
     pl.DataFrame({"n": [1, 2], "text": ["a", "ü\n\"'"]}),
     pl.DataFrame(schema=COLUMNS),
@@ -313,33 +295,6 @@ def test_each_epoch_is_sent_and_after_a_kill_the_last_one_again_under_the_same_i
         ids = [dict(one.properties.UserProperty)["eventide-id"] for one in other.got]  # type: ignore[union-attr]
         assert ids[2:5] == ids[-3:] == ["run:late:3:0", "run:late:3:1", "run:late:3:2"]
         assert len(set(ids)) == len(expected)
-
-
-def test_every_row_is_sent_while_the_broker_is_stopped_again_and_again(tmp_path: Path) -> None:
-    with running(Mosquitto(tmp_path)) as own, Open(own, tmp_path, "out") as opened:
-        writer = writer_of(own, "out")
-        done = threading.Event()
-
-        def disturb() -> None:
-            for _ in range(3):
-                if done.wait(0.2):
-                    return
-                own.stop()
-                own.start()
-
-        disturber = threading.Thread(target=disturb)
-        disturber.start()
-        try:
-            for epoch in range(1, 6):
-                writer.deliver(epoch, pl.DataFrame({"n": range(10_000 * epoch, 10_000 * epoch + 1_000)}))
-        finally:
-            done.set()
-            disturber.join()
-        writer.close()
-        found: list[int] = []
-        while set(found) < {n for epoch in range(1, 6) for n in range(10_000 * epoch, 10_000 * epoch + 1_000)}:
-            found += opened.read(1)[0].get_column("n").to_list()
-    assert set(found) == {n for epoch in range(1, 6) for n in range(10_000 * epoch, 10_000 * epoch + 1_000)}
 
 
 def test_who_is_not_let_in_and_who_is_not_there_is_told_without_secrets(

@@ -117,13 +117,6 @@ def test_an_answer_that_was_lost_leads_to_the_same_id_again(
     assert len({one.header.properties.message_id for one in found}) == 2
 
 
-def test_large_rows_arrive_whole(broker: RabbitMq, queue: str) -> None:
-    writer = opened(broker, queue)
-    writer.deliver(21, pl.DataFrame({"k": ["x" * 3_000_000] * 12, "n": range(12)}))
-    writer.close()
-    assert [(len(one["k"]), one["n"]) for one in bodies(broker, queue)] == [(3_000_000, n) for n in range(12)]
-
-
 def test_messages_that_no_queue_takes_stop_the_run(broker: RabbitMq, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(et.SinkError, match="there is no rabbitmq queue nobody"):
         opened(broker, "nobody").recover(0, EPOCHS[1], {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -293,19 +292,6 @@ def test_a_wrong_password_is_told_without_it(
     with pytest.raises(ValueError, match="name it with env=") as refused:
         et.read_rabbitmq("q", address="amqp://me:hush@h", schema={"n": int})
     assert "hush" not in str(refused.value)
-
-
-def test_a_broker_that_is_away_at_the_start_is_waited_for_and_told(
-    context: ReadContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(thread_module, "WAITS_S", (0.01, 0.01))
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        made = et.read_rabbitmq("q", address=f"amqp://127.0.0.1:{taken.getsockname()[1]}", schema={"n": int})
-        logs = opened(made, context)
-        with pytest.raises(et.SourceError, match="cannot read queue q of RabbitMQ.*Check that the broker runs"):
-            read(logs, context, 1)
-        logs.close()
 
 
 @pytest.mark.parametrize(

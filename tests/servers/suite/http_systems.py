@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
+from tests.servers.suite.system import SCHEMA, SENT, Row, System, as_json, of_json
 from websockets.sync.client import connect
 
 import eventide as et
@@ -107,6 +107,7 @@ class Receiver:
 class WebhookSystem(System):
     """A receiver that remembers keys."""
 
+    cannot: ClassVar[Mapping[str, str]] = {"take epochs back": SENT}
     patient = ("webhook.sink",)
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
@@ -142,7 +143,10 @@ class ViewersSystem(System):
 
     _IS_SERVER = "the sink is the server itself: who is away misses rows"
     cannot: ClassVar[Mapping[str, str]] = {
-        "whole epochs": "it promises at most once: rows are pushed as they come out, not when an epoch is decided",
+        **dict.fromkeys(
+            ("whole epochs", "take epochs back"),
+            "it promises at most once: rows are pushed as they come out, not when an epoch is decided",
+        ),
         "a wrong password": "its viewers show a password, the sink has none; test_websocket_out.py shows wrong ones",
         "away at the start": _IS_SERVER,
         "write through a restart": _IS_SERVER,

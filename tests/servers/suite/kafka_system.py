@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.servers.conftest import Topics
-from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
+from tests.servers.suite.system import SCHEMA, SENT, Row, System, as_json, of_json
 
 import eventide as et
 from eventide.flow import Sink
@@ -26,6 +26,8 @@ NOBODY = "127.0.0.1:9"
 
 class KafkaSystem(System):
     """A broker of its own."""
+
+    cannot: ClassVar[Mapping[str, str]] = {"take epochs back": SENT}
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         super().__init__(request)

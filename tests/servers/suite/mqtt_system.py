@@ -7,14 +7,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
+from tests.servers.suite.system import SCHEMA, SENT, Row, System, as_json, of_json
 
 import eventide as et
 from eventide.connectors.mqtt import sink as sink_module
@@ -73,6 +73,7 @@ class Member:
 class MqttSystem(System):
     """A broker of its own, and one that asks for a password."""
 
+    cannot: ClassVar[Mapping[str, str]] = {"take epochs back": SENT}
     repeats = True
 
     def __init__(self, request: pytest.FixtureRequest) -> None:

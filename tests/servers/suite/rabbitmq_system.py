@@ -6,12 +6,12 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiormq.exceptions import AMQPError
 from tests.servers import messages_of_rabbitmq as messages
-from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
+from tests.servers.suite.system import SCHEMA, SENT, Row, System, as_json, of_json
 
 import eventide as et
 from eventide.flow import Sink
@@ -23,6 +23,7 @@ NOBODY = "amqp://127.0.0.1:9"
 class RabbitMqSystem(System):
     """The broker of all tests."""
 
+    cannot: ClassVar[Mapping[str, str]] = {"take epochs back": SENT}
     patient = ("rabbitmq.thread", "rabbitmq.sink")
     kind = "classic"
 

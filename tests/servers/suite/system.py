@@ -28,6 +28,7 @@ ASKED = (
     "read through a restart",
     "read through faults",
     "whole epochs",
+    "take epochs back",
     "write through a restart",
     "write through faults",
 )
@@ -150,6 +151,9 @@ class System:
     def secrets(self) -> Mapping[str, str]:
         """The variables with a wrong password."""
         return {"SUITE_USER": "me", "SUITE_PASSWORD": "hush"}
+
+
+SENT = "what was sent cannot be taken back: where a damaged checkpoint makes a run go back, it is sent again"
 
 
 def as_json(row: Row) -> bytes:

@@ -86,6 +86,25 @@ def test_every_epoch_is_visible_once_wherever_a_run_was_killed(system: System, p
     assert visible(system, place) == shown(4)
 
 
+@able(SINKS, "take epochs back")
+def test_what_is_newer_than_the_checkpoint_that_is_used_is_taken_back(system: System, place: str) -> None:
+    """The checkpoint of epoch 4 is damaged, so that of epoch 3 is used."""
+    writer = opened(system, place)
+    writer.recover(0, EPOCHS[1], {})
+    writer.deliver(1, EPOCHS[0])
+    writer.deliver(2, EPOCHS[1])
+    third = writer.stand()
+    writer.deliver(3, EPOCHS[2])
+    writer.deliver(4, EPOCHS[0])
+    writer.close()
+    writer = opened(system, place)
+    writer.recover(3, EPOCHS[2], third)
+    assert visible(system, place) == shown(3)
+    writer.deliver(4, EPOCHS[3])
+    writer.close()
+    assert visible(system, place) == shown(4)
+
+
 @able(SINKS)
 def test_rows_of_a_run_without_a_state_folder_arrive(system: System, place: str) -> None:
     writer = system.sink(place).open("late", COLUMNS, ())
