@@ -257,6 +257,11 @@ def test_a_plan_that_cannot_read_the_newest_version_is_refused_before_anything_i
     told = r"version 1 of topic-\d+-value\) cannot be read by this plan: 'dose' is string, which .* as float. Change"
     with pytest.raises(et.SourceError, match=told):
         stream.run(show=False)
+    named = et.avro_format(registry.registry.url, subject=f"{topic}-value")
+    for is_stream in (False, True):
+        queue = et.read_rabbitmq("q", address="amqp://127.0.0.1:9", schema=SCHEMA, format=named, stream=is_stream)
+        with pytest.raises(et.SourceError, match=told):
+            queue.run(show=False)
     other = MessageParser(as_schema(SCHEMA), et.json_schema_format(registry.registry.url, subject=f"{topic}-value"))
     with pytest.raises(et.SourceError, match="is of kind AVRO, the plan asks for json_schema"):
         other.opened()

@@ -80,3 +80,19 @@ def test_a_schema_that_is_not_there_stops_before_anything_is_written(
     read = et.read_kafka("t", servers="h:1", schema=SCHEMA).write(sink)
     assert et.Stream.from_yaml(read.to_yaml()).plan == read.plan
     assert "avro with the schema registry at" in plan.explain()
+
+
+def test_a_schema_that_the_registry_does_not_take_stops_before_anything_is_written(
+    kafka: Kafka, topics: Topics, apicurio: Apicurio
+) -> None:
+    """The rule is BACKWARD: a text where a number was cannot be read by those who have the new schema."""
+    topic = topics.make()
+    form = et.avro_format(apicurio.address)
+    sink = et.write_kafka(topic, servers=kafka.address, format=form)
+    et.from_rows([{"x": 0.1}], schema={"x": float}).write(sink).run(show=False)
+    with SchemaRegistryClient({"url": apicurio.address}) as client:
+        client.set_compatibility(f"{topic}-value", "BACKWARD")
+    with pytest.raises(et.SinkError, match="does not go with the versions before it .* name another subject="):
+        et.from_rows([{"x": "much"}], schema={"x": str}).write(sink).run(show=False)
+    read = et.read_kafka(topic, servers=kafka.address, schema={"x": float}, format=form, bounded=True)
+    assert read.run(show=False).results.rows() == [(0.1,)]

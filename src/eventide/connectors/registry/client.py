@@ -152,6 +152,11 @@ class Answers:
                 f"{self.registry}: it does not let us in (HTTP {told.http_status_code}). Check the variable that env= "
                 "names, and its rights"
             ) from None
+        if told.http_status_code == 409:
+            raise self.fault(
+                f"{self.registry}: this schema does not go with the versions before it ({what}). Change the output so "
+                "that it does, name another subject=, or relax the subject's rule of compatibility"
+            ) from None
         if told.http_status_code < 500 and told.http_status_code != 429:
             raise self.fault(f"{self.registry}: it refused (HTTP {told.http_status_code}): {what}") from None
         return f"it fails (HTTP {told.http_status_code}): {what}. Look at its log"
