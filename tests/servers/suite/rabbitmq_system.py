@@ -49,7 +49,7 @@ class RabbitMqSystem(System):
     def _is_there(self, queue: str) -> bool:
         try:
             return messages.waiting(self.broker, queue) >= 0
-        except AMQPError:
+        except (AMQPError, OSError):
             return False
 
     def _queue(self, place: str) -> str:
