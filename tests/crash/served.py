@@ -13,7 +13,7 @@ from functools import cached_property
 
 import psycopg
 from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is not in its __all__
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 from tests.crash.program import lines
@@ -108,7 +108,7 @@ class Systems:
             message = consumer.poll(30)
             assert message is not None, "Kafka does not answer"
             if message.error() is not None:
-                if message.offset() >= end:
+                if (message.offset() or 0) >= end:
                     break
                 continue  # a transaction that was committed is not told to all partitions yet
             value = message.value()
@@ -121,7 +121,8 @@ class Systems:
     def _end(self, topic: str) -> int:
         """The offset behind all messages of a topic, those of open transactions too."""
         place = TopicPartition(topic, 0)
-        asked = self.admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client has no type for it
+        asked = self.admin.list_offsets({place: latest}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         return int(asked[place].result().offset)
 
     def _topic(self, kind: str) -> str:
