@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is not in its __all__
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 from tests.crash.program import lines
@@ -102,18 +102,28 @@ class Systems:
         settings = {"bootstrap.servers": self.kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
         consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
         consumer.assign([TopicPartition(topic, 0, 0)])
+        end = self._end(topic)
         found: list[tuple[bytes | None, bytes | None]] = []
         while True:
             message = consumer.poll(30)
             assert message is not None, "Kafka does not answer"
             if message.error() is not None:
-                break
+                if (message.offset() or 0) >= end:
+                    break
+                continue  # a transaction that was committed is not told to all partitions yet
             value = message.value()
             assert isinstance(value, bytes)
             # in front of Avro stands the number of its schema, which is another one for each topic
             found.append((message.key(), value[5:] if value.startswith(b"\0") else value))
         consumer.close()
         return found
+
+    def _end(self, topic: str) -> int:
+        """The offset behind all messages of a topic, those of open transactions too."""
+        place = TopicPartition(topic, 0)
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client has no type for it
+        asked = self.admin.list_offsets({place: latest}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        return int(asked[place].result().offset)
 
     def _topic(self, kind: str) -> str:
         name = f"{kind}-{next(self.numbers)}"
