@@ -72,7 +72,7 @@ class Transcript:
         said: list[str] = []
         heard = dict.fromkeys(("expect", "late", "dead"), 0)
         ends = (Expectation(len(self.entries), kind, []) for kind in ("expect", "late", "dead"))
-        for one in (*self.expected, *ends):  # type: ignore[assignment] # kinds are those of the tuple
+        for one in (*self.expected, *ends):
             rows = _told(one.kind, runner(self.query, self.entries[: one.entries], self.logs))
             new, heard[one.kind] = rows[heard[one.kind] :], len(rows)
             shown = {name for row in one.rows for name in row} or {name for row in new for name in row}
