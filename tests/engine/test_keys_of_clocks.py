@@ -6,7 +6,7 @@ import eventide as et
 
 
 def test_rows_may_be_refused_before_the_first_one_comes_to_its_windows() -> None:
-    schema = {"key": str, "flag": bool, "at": et.field(et.Instant, unit="us")}
+    schema = et.schema({"key": str, "flag": bool, "at": et.field(et.Instant, unit="us")})
     rows = [{"key": "a", "flag": True, "at": None}, {"key": "a", "flag": True, "at": 5}, {"key": "b", "at": 7}]
     stream = et.from_rows(rows, schema=schema).event_time(
         "at", et.bounded("1us"), clock=et.per_key("key", cap="5us"), max_future=None

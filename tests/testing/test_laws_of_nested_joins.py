@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -28,9 +29,11 @@ NAMES = ("id", "id_right", "id_outer")
 def inner_plan(draw: st.DrawFn, kind: str) -> Plan:
     left, right = (pair_laws.side(streams.COLUMNS, draw(event_times()), name) for name in ("a", "b"))
     lower = draw(st.integers(-5, 5))
+    kinds: list[Literal["inner", "left", "outer"]] = ["inner", "left", "outer"]
+    how = draw(st.sampled_from(kinds))
     specs: dict[str, Derived] = {
         "merge": Merge(left, ("key", "n"), draw(st.integers(1, 3))),
-        "interval": IntervalJoin(left, right, ON, lower, lower + 3, draw(st.sampled_from(["inner", "left", "outer"]))),
+        "interval": IntervalJoin(left, right, ON, lower, lower + 3, how),
         "asof": AsofJoin(left, right, ON, draw(st.one_of(st.none(), st.integers(0, 5))), "left"),
     }
     return pair_laws.derived_plan(specs[kind])
@@ -48,7 +51,8 @@ def nested(draw: st.DrawFn, inner: str, outer: str) -> tuple[Derived, int]:
     left, right = (made, other) if number == 0 else (other, made)
     if outer.startswith("asof"):
         return AsofJoin(left, right, ON, None, draw(st.sampled_from(["left", "inner"])), "_outer"), number
-    how = draw(st.sampled_from(["inner", "left", "outer"]))
+    kinds: list[Literal["inner", "left", "outer"]] = ["inner", "left", "outer"]
+    how = draw(st.sampled_from(kinds))
     return IntervalJoin(left, right, ON, lower, lower + 4, how, "_outer"), number
 
 
@@ -108,7 +112,7 @@ def test_windows_over_joins_of_joins_do_not_see_interleaving_cuts_or_restarts(ou
 
 
 def timed(name: str, rows: list[dict[str, object]], **columns: type) -> et.Stream:
-    schema = {"key": str, "at": et.field(et.Instant, unit="s"), **columns}
+    schema: dict[str, Any] = {"key": str, "at": et.field(et.Instant, unit="s"), **columns}
     return et.from_rows(rows, schema=schema, name=name).event_time("at", et.bounded("10s"), max_future=None)
 
 

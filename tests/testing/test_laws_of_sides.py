@@ -83,7 +83,7 @@ def test_windows_over_looked_up_rows_are_those_of_the_reference_under_every_inte
     windowed = WindowedAggregate(("key",), window, aggregates)
     plan = replace(plan_of(event_time, [Enrich(table, (("key", "key"),))]), aggregate=windowed)
     drawn = data.draw(streams.entries(LOGS, marks=False, most=20))
-    wanted = laws.final_content(query, reference(query, looked_up(drawn, side), LOGS).results)
+    wanted = laws.final_content(query, reference(query, looked_up(drawn, side), list(LOGS)).results)
     apart = [entry for log in reversed(LOGS) for entry in drawn if entry.log == log]
     for entries, manner in ((drawn, MANNERS[0]), (drawn, MANNERS[1]), (apart, MANNERS[2])):
         outputs = laws.plan_answer(plan, entries, streams.COLUMNS, LOGS, manner)

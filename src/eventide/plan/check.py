@@ -30,6 +30,7 @@ from eventide.plan.nodes import (
 )
 from eventide.plan.types import type_name
 from eventide.semantics.eventtime import KeyClock, LogClock, OwnStrategy, Perfect, Punctuated
+from eventide.semantics.lateness import EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
 
 Columns = dict[str, str]
@@ -53,6 +54,9 @@ def problems_of(plan: Plan) -> Iterator[Problem]:
     if plan.aggregate is not None:
         yield from _windows(plan, plan.aggregate, columns)
         yield from _completeness(plan, plan.aggregate)
+        if plan.derived is not None and isinstance(plan.aggregate.early, EveryInterval):
+            what = "early results at intervals behind a join or captures would follow how its streams were interleaved"
+            yield Problem("window", what, "Use early=et.on_change(), or leave early= out")
         columns = _result_columns(plan.aggregate, columns)
         _, found = _steps("results", plan.finish, columns)
         yield from found
@@ -233,7 +237,7 @@ def _settings(query: WindowedAggregate) -> Iterator[Problem]:
         yield Problem(
             "window", "count windows take no corrections and give no early results", "Leave lateness= and early= out"
         )
-    if isinstance(window, Session) and query.early is not None and type(query.early).__name__ == "EveryInterval":
+    if isinstance(window, Session) and isinstance(query.early, EveryInterval):
         yield Problem("window", "sessions give early results on change only", "Use early=et.on_change()")
     if query.fill_empty and (revised or not isinstance(window, Sliding | Calendar)):
         yield Problem(

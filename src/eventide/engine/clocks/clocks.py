@@ -73,7 +73,9 @@ class Clocks:
         held = self._held(clock)
         clock.finished = True
         self.started = True
-        return self._advanced(clock, _no_ticks(END_OF_TIME), held)
+        # where all others are silent, the stream stays where it is until they come back or end
+        stays = self.all_idle and not self.closes_by_key
+        return self._advanced(clock, _no_ticks(self.stream if stays else END_OF_TIME), held)
 
     def come_back(self, log: str) -> None:
         """A log that was idle goes on from where the stream is now, so that no closed window opens again (decision
