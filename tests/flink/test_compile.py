@@ -37,16 +37,16 @@ def test_a_plan_becomes_tables_and_one_job(readings: Path, tmp_path: Path) -> No
     assert job["window"]["size_us"] == 10_000_000
     assert job["event_time"]["delay_us"] == 2_000_000
     assert job["sources"][0]["logs"] == ["readings.csv"]
-    assert job["select"] is None
+    assert job["sources"][0]["select"] is None
 
 
 def test_a_filter_is_a_column_so_that_no_row_disappears_in_sql(readings: Path, tmp_path: Path) -> None:
     stream = et.read_csv(readings, schema=SCHEMA).filter(et.col("dose") > 1).event_time("at", et.bounded("2s"))
     stream = stream.filter(et.col("dose") < 9).group_by("sensor").window(et.tumbling("10s")).agg(n=et.count())
     job = json.loads(compile_plan(stream.write(et.write_ndjson(f"{tmp_path}/out/")).plan).job)
-    assert "(`dose` > 1) IS TRUE AS `_keep`" in job["select"]
-    assert "(`dose` < 9) IS TRUE AS `_keep_behind`" in job["select"]
-    assert "WHERE" not in job["select"]
+    assert "(`dose` > 1) IS TRUE AS `_keep`" in job["sources"][0]["select"]
+    assert "(`dose` < 9) IS TRUE AS `_keep_behind`" in job["sources"][0]["select"]
+    assert "WHERE" not in job["sources"][0]["select"]
     assert [one["name"] for one in job["columns"]][-2:] == ["_keep", "_keep_behind"]
 
 
@@ -95,7 +95,7 @@ def test_the_command_line_compiles_and_says_what_is_missing(readings: Path, tmp_
     ran = CliRunner().invoke(app, ["compile", str(good), "--to", "flink", "--job", str(tmp_path / "job.json")])
     assert ran.exit_code == 0, ran.output
     assert "CREATE TEMPORARY TABLE `source`" in ran.output
-    assert json.loads((tmp_path / "job.json").read_text())["version"] == 1
+    assert json.loads((tmp_path / "job.json").read_text())["version"] == 2
     checked = CliRunner().invoke(app, ["check", str(good), "--on", "flink"])
     assert "nothing wrong" in checked.output
     assert "median: its buckets" in str(CliRunner().invoke(app, ["check", str(bad), "--on", "flink"]).exception)

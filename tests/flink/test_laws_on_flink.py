@@ -13,7 +13,7 @@ from tests.flink.player import Player
 
 from eventide.expressions import col, count, rate
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
-from eventide.semantics.eventtime import Adaptive, KeyClock, LogClock
+from eventide.semantics.eventtime import Adaptive, KeyClock
 from eventide.semantics.windows import Count, Global, Session
 from eventide.testing.laws import Columns, Manner, bits, final_content, plan_answer, rows_of
 from eventide.testing.reference import Entry, Idle, Query
@@ -53,9 +53,6 @@ def queries(draw: st.DrawFn) -> Query:
         early = None
     keys = draw(st.sampled_from([("key",), (), ("key", "flag")]))
     event_time = draw(event_times().filter(lambda one: not isinstance(one.strategy, Adaptive)))
-    if isinstance(window, Session) and isinstance(event_time.clock, KeyClock) and "key" not in keys:
-        # several clocks in one group: the embedded engine itself is not held to the reference there
-        event_time = replace(event_time, clock=LogClock())
     return Query(event_time, keys, window, tuple(aggregates.items()), lateness, early)
 
 

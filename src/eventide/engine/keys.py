@@ -140,10 +140,15 @@ class AnyKey:
         self.encode(values)
 
 
+def all_keys(table: KeyTable) -> pl.DataFrame:
+    """The key columns of all codes from 0 on; a table of combinations may have none yet."""
+    size = table.known if isinstance(table, AnyKey) else table.size
+    return table.decode(pl.int_range(0, size, dtype=pl.Int64, eager=True))
+
+
 def dump_keys(table: KeyTable) -> pl.DataFrame:
     """The key columns of all codes from 0 on, for a checkpoint."""
-    size = table.known if isinstance(table, AnyKey) else table.size
-    return table.decode(pl.int_range(0, size, dtype=pl.Int64, eager=True)).with_row_index("_n")
+    return all_keys(table).with_row_index("_n")
 
 
 def load_keys(table: KeyTable, saved: pl.DataFrame) -> None:

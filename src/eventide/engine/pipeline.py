@@ -24,7 +24,7 @@ from eventide.engine.clocks import (
 from eventide.engine.columns import enrichments, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
-from eventide.engine.keys import KeyTable, key_table
+from eventide.engine.keys import KeyTable, all_keys, key_table
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import KeyLimit, Memory, limit_of
 from eventide.engine.monitor import Measured, monitor_for
@@ -271,8 +271,7 @@ class Pipeline:
             return progress
         assert self.keys is not None
         assert self.clock_keys is not None
-        every = pl.int_range(0, self.keys.size, dtype=pl.Int64, eager=True)
-        return MappedProgress(progress, self.clock_keys.encode(self.keys.decode(every)))
+        return MappedProgress(progress, self.clock_keys.encode(all_keys(self.keys)))
 
     def pass_on(self, outputs: Outputs, log: str, admitted: Admitted) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Without windows a row behind its watermark is late. The others: in stages, and behind all steps."""

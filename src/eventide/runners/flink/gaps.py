@@ -15,7 +15,7 @@ from eventide.plan import Filter, Plan, Select, WindowedAggregate, WithColumns
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
 from eventide.runners.flink.sinks import sink_gaps
-from eventide.runners.flink.sources import source_gaps
+from eventide.runners.flink.sources import named_logs, source_gaps
 from eventide.runners.flink.steps import step_gaps
 from eventide.semantics.eventtime import Adaptive, EventTime, OwnStrategy, Perfect
 from eventide.semantics.windows import Calendar
@@ -49,20 +49,39 @@ def _found(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.derived is not None:
         yield "stream", "joins, captures and merges run embedded only"
         return
-    if len(plan.inputs) > 1:
-        yield "union", "the job reads one source"
-    for one in plan.inputs:
-        yield from ((f"source {one.source.name}", why) for why in source_gaps(one.source))
-    if plan.aggregate is None or plan.event_time is None:
-        yield "stream", "it has no windows: the job is for windows"
-        return
-    yield from _event_time_gaps(plan.event_time)
+    yield from _source_gaps(plan)
+    if plan.event_time is not None:
+        yield from _event_time_gaps(plan.event_time)
     columns = dict(_columns(plan))
-    source = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
-    yield from step_gaps("in front of event_time", (*plan.inputs[0].steps, *plan.before), source)
+    for one in plan.inputs:
+        source = {name: type_name(kind) for name, kind in one.source.columns.items()}
+        yield from step_gaps("in front of event_time", (*one.steps, *plan.before), source)
     yield from step_gaps("behind event_time", plan.after, columns)
-    yield from _window_gaps(plan.aggregate, columns)
+    if plan.aggregate is not None:
+        yield from _window_gaps(plan.aggregate, columns)
+    else:
+        yield from _row_gaps(plan, columns)
     yield from _output_gaps(plan)
+
+
+def _source_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
+    found = False
+    for one in plan.inputs:
+        for why in source_gaps(one.source):
+            found = True
+            yield f"source {one.source.name}", why
+    logs = [] if found else [log for one in plan.inputs for log in named_logs(one.source)]
+    for log in sorted({log for log in logs if logs.count(log) > 1}):
+        yield "union", f"two sources have a log or topic {log!r}: its events would have no order of their own"
+
+
+def _row_gaps(plan: Plan, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a stream without windows has that cannot cross into Flink."""
+    for branch in plan.branches:
+        yield f"output {branch.name}", "a stream without windows has one output there beside late rows and dead letters"
+    for name, kind in columns.items():
+        if not sql.is_flat(kind):
+            yield f"column {name}", f"it is a {kind}: only flat values cross into Flink"
 
 
 def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -121,14 +140,14 @@ def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str,
 
 def _output_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
     query = plan.aggregate
-    assert query is not None
     if plan.rates or plan.watched:
         yield "alerts", "detection runs embedded only"
-    revised = bool(query.lateness.allowed_us) or query.early is not None
+    revised = query is not None and (bool(query.lateness.allowed_us) or query.early is not None)
     sections = [("results", plan.finish), *((f"output {one.name}", one.steps) for one in plan.branches)]
     for where, steps in sections:
         if revised and any(isinstance(step, Filter) for step in steps):
             yield where, "a filter of results that may be revised has to take rows back, which the job does not do"
-        yield from step_gaps(where, steps, {})
+        if query is not None:
+            yield from step_gaps(where, steps, {})
     for write in plan.writes:
         yield from ((f"sink {write.sink.name}", why) for why in sink_gaps(plan, write))

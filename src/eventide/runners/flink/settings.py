@@ -17,6 +17,7 @@ def event_time_tree(settings: EventTime) -> dict[str, Any]:
     """Strategy, clock and guards."""
     clock = settings.clock if isinstance(settings.clock, KeyClock) else None
     return {
+        "column": settings.column,
         **_strategy(settings),
         "clock_key": None if clock is None else clock.key,
         "cap_us": None if clock is None else clock.cap_us,
