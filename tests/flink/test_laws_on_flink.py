@@ -13,8 +13,8 @@ from tests.flink.player import Player
 
 from eventide.expressions import col, count, rate
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
-from eventide.semantics.eventtime import Adaptive, KeyClock
-from eventide.semantics.windows import Count, Global, Session
+from eventide.semantics.eventtime import KeyClock
+from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
 from eventide.testing.laws import Columns, Manner, bits, final_content, plan_answer, rows_of
 from eventide.testing.reference import Entry, Idle, Query
 from eventide.testing.streams import COLUMNS, earlies, entries, event_times, latenesses, windows
@@ -38,8 +38,10 @@ AGGREGATES = {
     "top": col("n").top_k(2),
     "bins": col("x").histogram([-10.0, 0.0, 10.0]),
     "some": col("n").collect(3),
+    "median": col("x").median(),
+    "high": col("n").quantile(0.9),
 }
-OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us")}
+OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us"), "held": col("x").time_weighted_mean()}
 
 
 @st.composite
@@ -52,12 +54,15 @@ def queries(draw: st.DrawFn) -> Query:
     if isinstance(window, Session) and early is not None and hasattr(early, "period_us"):
         early = None
     keys = draw(st.sampled_from([("key",), (), ("key", "flag")]))
-    event_time = draw(event_times().filter(lambda one: not isinstance(one.strategy, Adaptive)))
-    return Query(event_time, keys, window, tuple(aggregates.items()), lateness, early)
+    fixed = isinstance(window, Sliding | Calendar) and not lateness.allowed_us and early is None
+    fill_empty = fixed and draw(st.booleans())
+    return Query(draw(event_times()), keys, window, tuple(aggregates.items()), lateness, early, fill_empty)
 
 
 def plan_of(query: Query, idle: bool) -> Plan:
-    aggregate = WindowedAggregate(query.keys, query.window, query.aggregates, query.lateness, query.early)
+    aggregate = WindowedAggregate(
+        query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty
+    )
     event_time = replace(query.event_time, idle_after_us=10**15) if idle else query.event_time
     return Plan((Input(Columns(COLUMNS)),), event_time=event_time, aggregate=aggregate)
 

@@ -17,14 +17,10 @@ from eventide.runners.flink import sql
 from eventide.runners.flink.sinks import sink_gaps
 from eventide.runners.flink.sources import named_logs, source_gaps
 from eventide.runners.flink.steps import step_gaps
-from eventide.semantics.eventtime import Adaptive, EventTime, OwnStrategy, Perfect
-from eventide.semantics.windows import Calendar
+from eventide.semantics.eventtime import EventTime, OwnStrategy, Perfect
 
 AGGREGATES: Mapping[str, str] = {
     "count_distinct": "its hashes are those of Polars, which the job cannot compute",
-    "median": "its buckets rest on a table of powers that is not the same in Java to the last bit",
-    "quantile": "its buckets rest on a table of powers that is not the same in Java to the last bit",
-    "time_weighted_mean": "its sum of doubles is rounded in another order than by Polars",
 }
 """The aggregates that the job does not have, with the reason."""
 
@@ -95,8 +91,6 @@ def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _event_time_gaps(settings: EventTime) -> Iterator[tuple[str, str]]:
     match settings.strategy:
-        case Adaptive():
-            yield "event_time", "adaptive() learns from logarithms that are not the same in Java to the last bit"
         case Perfect():
             yield "event_time", "perfect() reads its input twice, which only an embedded run does"
         case OwnStrategy():
@@ -111,12 +105,8 @@ def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterat
             yield f"group_by {key}", f"it is a {columns.get(key)}: keys are flat values there"
     for name, aggregate in query.aggregates:
         yield from ((f"agg {name}", why) for why in _aggregate_gaps(aggregate, columns))
-    if query.fill_empty:
-        yield "window", 'fill="empty" needs to know how far all keys together are, which no part of the job does'
     if query.completeness:
         yield "window", "completeness is measured by the embedded engine only"
-    if isinstance(query.window, Calendar) and query.window.timezone != "UTC":
-        yield "window", f"the rules of {query.window.timezone} come from Java there, which may know others"
 
 
 def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str, str]) -> Iterator[str]:

@@ -32,10 +32,14 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private final boolean byKey;
     private final int[] kept;
     private final Grain grain;
+    private final Grid filled;
 
     private transient Clocks clocks;
     private transient ListState<byte[]> saved;
     private transient ListState<Long> savedStream;
+    private transient ListState<Long> savedTop;
+    /** Where empty windows show: the end of the last window that has an event; they show up to there. */
+    private transient long top;
     private transient long sent;
     private transient long sentGrain;
     private transient Counters counters;
@@ -50,6 +54,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         this.byKey = plan.closesByKey();
         this.kept = plan.window() == null ? null : Narrow.places(plan);
         this.grain = plan.window() == null ? null : Grain.of(plan.window());
+        this.filled = plan.window() != null && plan.window().fill() ? Grid.of(plan.window()) : null;
     }
 
     /** Which of the doors a log belongs to. Logs that are known beforehand are dealt out in turn. */
@@ -75,9 +80,14 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         saved = context.getOperatorStateStore()
                 .getUnionListState(new ListStateDescriptor<>("logs", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         savedStream = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("stream", Types.LONG));
+        savedTop = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("top", Types.LONG));
+        top = Instants.NO_WATERMARK;
         if (context.isRestored()) {
+            for (long one : savedTop.get()) {
+                top = Math.max(top, one);
+            }
             for (byte[] bytes : saved.get()) {
-                LogClock clock = LogClock.of(bytes);
+                LogClock clock = LogClock.of(bytes, settings);
                 if (of(clock.log, logs, doors) == mine) {
                     clocks.put(clock);
                 }
@@ -175,6 +185,11 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             clock.account.filtered++;
             return;
         }
+        if (filled != null) {
+            event.closed = Math.min(event.closed, top);
+            top = Math.max(top, filled.last(event.time).end());
+            event.closing = Math.min(event.closing, top);
+        }
         Windows.Verdict verdict = windows.judge(event.time, event.before);
         if (verdict != null) {
             clock.account.count(verdict);
@@ -204,6 +219,17 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     /** Tells the windows how far the door is, whenever it has passed an instant at which one of them may be due. */
     private void send() {
         long stream = clocks.stream();
+        if (filled == null) {
+            send(stream);
+            return;
+        }
+        send(Math.min(stream, top));
+        if (stream == Instants.END_OF_TIME) {
+            send(stream);
+        }
+    }
+
+    private void send(long stream) {
         if (stream == sent || grain == null) {
             return;
         }
@@ -261,5 +287,6 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             saved.add(clock.toBytes());
         }
         savedStream.update(List.of(clocks.stream()));
+        savedTop.update(List.of(top));
     }
 }

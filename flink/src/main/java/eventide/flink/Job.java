@@ -82,7 +82,8 @@ public final class Job {
         if (plan.eventTime() == null) {
             return parallelism;
         }
-        boolean alone = !plan.namesAllLogs() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
+        boolean fills = plan.window() != null && plan.window().fill();
+        boolean alone = fills || !plan.namesAllLogs() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
         return alone ? 1 : Math.min(parallelism, plan.logs().size());
     }
 

@@ -63,7 +63,8 @@ record Plan(
     /** Keys, window and aggregates. */
     record Window(
             String kind, List<String> keys, List<String> inputs, long sizeUs, long slideUs, long offsetUs, long gapUs, long count, long timeoutUs,
-            String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs)
+            String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs,
+            boolean fill)
             implements Serializable {}
 
     /** A statement that writes a named output. */
@@ -171,7 +172,7 @@ record Plan(
                 text(one, "kind"), each(one.path("keys"), JsonNode::asText), each(one.path("inputs"), JsonNode::asText), us(one, "size_us"), us(one, "slide_us"),
                 one.path("offset_us").asLong(), us(one, "gap_us"), one.path("count").asLong(), us(one, "timeout_us"),
                 text(one, "unit"), text(one, "timezone"), each(one.path("aggregates"), Plan::aggregate), text(one, "policy"),
-                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"));
+                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"), one.path("fill").asBoolean());
     }
 
     private static Aggregate aggregate(JsonNode one) {
