@@ -6,11 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.flink.feed import SCHEMA, make_topic, partitions, same, send, windows, write_files
+from tests.flink.feed import SCHEMA, make_topic, partitions, same, send, until, windows, write_files
 
 import eventide as et
 from eventide import col
 from eventide.runners.flink import gaps_of
+from eventide.runners.flink.kept import read_rows
+from eventide.runners.flink.run import FlinkRun
 from eventide.testing.services.flink import Flink
 from eventide.testing.services.kafka import Kafka
 
@@ -26,7 +28,7 @@ def test_files_and_topics_together_give_the_windows_of_one_stream(
     send(broker.address, topic, EVENTS)
     files = et.read_csv(write_files(tmp_path / "in", OTHERS), schema=SCHEMA, name="files")
     # columns in another order, a filter of its own: both come to the door in one form
-    files = files.select(dose="dose", at="at", sensor="sensor").filter(col("dose") > 10)
+    files = files.select("dose", "at", "sensor").filter(col("dose") > 10)
     stream = windows(et.read_kafka(topic, servers=broker.address, schema=SCHEMA, bounded=True).union(files))
     expected = stream.run(show=False)
     outcome = stream.run(on="flink", flink_url=flink.address, parallelism=parallelism, show=False)
@@ -51,34 +53,29 @@ def test_a_restart_of_a_union_goes_on_where_each_source_stood(flink: Flink, brok
     reads = [et.read_kafka(name, servers=broker.address, schema=SCHEMA, bounded=False) for name in names]
     out = tmp_path / "out"
     stream = reads[0].union(reads[1]).select("sensor", "at", "dose").write(et.write_ndjson(f"{out}/"))
-    run = stream.run(on="flink", flink_url=flink.address, parallelism=2, checkpoint_every="300ms")
+    run: FlinkRun = stream.run(on="flink", flink_url=flink.address, parallelism=2, checkpoint_every="300ms")
     _await_rows(run, sum(len(rows) for parts in halves for rows in parts))
     saved = run.stop()
     for name, parts in zip(names, rest, strict=True):
         send(broker.address, name, parts)
-    again = stream.run(on="flink", flink_url=flink.address, parallelism=1, checkpoint_every="300ms", start_from=saved)
+    again: FlinkRun = stream.run(
+        on="flink", flink_url=flink.address, parallelism=1, checkpoint_every="300ms", start_from=saved
+    )
     _await_rows(again, 1_600)
     again.stop()
-    from eventide.runners.flink.kept import read_rows
-
     found = read_rows(out, {"sensor": pl.String(), "at": pl.Datetime("us", "UTC"), "dose": pl.Float64()})
     sent = pl.DataFrame([row for feed in feeds for rows in feed for row in rows])
     same(found, sent.with_columns(pl.from_epoch("at", "ms").cast(pl.Datetime("us", "UTC"))).select(found.columns))
 
 
-def _await_rows(run: object, rows: int) -> None:
-    from tests.flink.feed import until
-
-    from eventide.runners.flink.run import FlinkRun
-
-    assert isinstance(run, FlinkRun)
+def _await_rows(run: FlinkRun, rows: int) -> None:
     until(lambda: run.accounting.total.received >= rows, run)
 
 
 def test_rows_without_windows_are_judged_filtered_and_counted(flink: Flink, tmp_path: Path) -> None:
     read = et.read_csv(write_files(tmp_path / "in", EVENTS), schema=SCHEMA)
     timed = read.filter(col("dose") > 5).event_time("at", et.bounded("2s"), max_future=None)
-    stream = timed.filter(col("dose") < 90).select(sensor="sensor", at="at", half=col("dose") / 2)
+    stream = timed.filter(col("dose") < 90).select("sensor", "at", half=col("dose") / 2)
     expected = stream.run(show=False)
     outcome = stream.run(on="flink", flink_url=flink.address, parallelism=2, show=False)
     same(outcome.results, expected.results)

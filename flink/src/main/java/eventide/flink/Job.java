@@ -24,6 +24,7 @@ public final class Job {
         StreamExecutionEnvironment environment =
                 StreamExecutionEnvironment.getExecutionEnvironment(Configuration.fromMap(plan.settings()));
         build(plan, environment);
+        Uids.give(environment.getTransformations());
         environment.execute(plan.settings().getOrDefault("pipeline.name", "eventide"));
     }
 
