@@ -24,7 +24,7 @@ from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
 from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
 from eventide.runners.flink.settings import event_time_tree, window_tree
-from eventide.runners.flink.sinks import sink_table
+from eventide.runners.flink.sinks import is_upserted, sink_table
 from eventide.runners.flink.sources import source_table
 from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
 from eventide.runners.outlets import identity_of
@@ -216,24 +216,28 @@ def _output(plan: Plan, number: int, write: Write) -> dict[str, str]:
     if isinstance(write.sink, Postgres):
         return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
     listed = ",\n  ".join(_shown(name, kind) for name, kind in columns.items())
-    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write)}"
-    return {"ddl": sink_table(called, write, columns), "insert": insert}
+    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write, columns)}"
+    return {"ddl": sink_table(called, plan, write, columns), "insert": insert}
 
 
 def _identity(plan: Plan) -> Sequence[str]:
     """What identifies a result, where a sink replaces rows."""
-    if not any(isinstance(write.sink, Postgres) for write in plan.writes):
+    if plan.aggregate is None:
         return ()
-    return identity_of(plan, _results(plan))
+    results = _results(plan)
+    upserts = any(isinstance(write.sink, Postgres) or is_upserted(write, results) for write in plan.writes)
+    return identity_of(plan, results) if upserts else ()
 
 
 def _shown(name: str, kind: pl.DataType) -> str:
     return sql.name(name)
 
 
-def _view(plan: Plan, write: Write) -> str:
+def _view(plan: Plan, write: Write, columns: Mapping[str, pl.DataType]) -> str:
     if write.output in (LATE, DEAD_LETTERS):
         return sql.name(write.output)
+    if is_upserted(write, columns):
+        return sql.name("changes")
     steps = {branch.name: branch.steps for branch in plan.branches}.get(write.output, plan.finish)
     if not steps or plan.aggregate is None:
         return sql.name("results")
