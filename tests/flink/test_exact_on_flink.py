@@ -81,7 +81,7 @@ def test_calendar_windows_have_the_bounds_of_their_zone(player: Player, unit: st
     """Sao Paulo and Cairo have jumped over midnight, Lord Howe moves its clocks by half an hour."""
     draw = random.Random(3)
     times = sorted(draw.randrange(0, 1_790_000_000) * 1_000_000 for _ in range(400))
-    entries = [*(event(place, at, 1.0) for place, at in enumerate(times)), Finished("one")]
+    entries: list[Entry] = [*(event(place, at, 1.0) for place, at in enumerate(times)), Finished("one")]
     for zone in ZONES:
         plan = plan_of(EventTime("at", Ascending(), max_future_us=None), Calendar(unit, zone), n=count())  # type: ignore[arg-type] # a unit that is parametrised
         embedded, flink = both(player, plan, entries)

@@ -97,8 +97,18 @@ SETTINGS = settings(
 )
 
 
+ONE_LOG = (queries(), entries(("one",)), st.integers(1, 3))
+ONE_DOOR = (queries(), entries(("one", "two", "three")))
+DOORS = (queries(), entries(("one", "two", "three"), marks=False), st.integers(2, 4))
+RESTARTS = (
+    queries(),
+    entries(("one", "two"), marks=False),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=4),
+)
+
+
 @SETTINGS
-@given(queries(), entries(("one",)), st.integers(1, 3))
+@given(*ONE_LOG)
 def test_one_log_gives_the_same_rows_to_the_last_bit(
     player: Player, query: Query, given: list[Entry], parallelism: int
 ) -> None:
@@ -110,7 +120,7 @@ def test_one_log_gives_the_same_rows_to_the_last_bit(
 
 
 @SETTINGS
-@given(queries(), entries(("one", "two", "three")))
+@given(*ONE_DOOR)
 def test_several_logs_behind_one_door_give_the_same_rows(player: Player, query: Query, given: list[Entry]) -> None:
     found = compare(player, query, given, ["one", "two", "three"])
     if _has_key_clock(query):
@@ -120,7 +130,7 @@ def test_several_logs_behind_one_door_give_the_same_rows(player: Player, query: 
 
 
 @SETTINGS
-@given(queries(), entries(("one", "two", "three"), marks=False), st.integers(2, 4))
+@given(*DOORS)
 def test_several_doors_give_the_same_windows_in_the_end(
     player: Player, query: Query, given: list[Entry], parallelism: int
 ) -> None:
@@ -129,11 +139,7 @@ def test_several_doors_give_the_same_windows_in_the_end(
 
 
 @SETTINGS
-@given(
-    queries(),
-    entries(("one", "two"), marks=False),
-    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=4),
-)
+@given(*RESTARTS)
 def test_a_restart_at_any_parallelism_shows_nowhere(
     player: Player, query: Query, given: list[Entry], restarts: list[tuple[int, int]]
 ) -> None:
