@@ -14,7 +14,7 @@ help:
 	@echo "make bench-flink  the same works on a Flink cluster of this machine, beside hand-written Flink SQL"
 	@echo "make wheel   build the wheel with the jar of the Flink job (needs Maven and a JDK 17)"
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
-	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (needs strace)"
+	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (Linux on x86-64)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
 	@echo "make nightly-flink  drawn plans and streams on Flink's operators and embedded, compared (FLINK_SEEDS=0:40)"
 	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=\"kafka cassandra mongodb rabbitmq\")"

@@ -2,7 +2,10 @@
 
 Run as `python -m benchmarks.flink [--events N] [--rounds N] [--work w1] [--source kafka]`. CPU seconds are those of the
 processes that do the work (the cluster's JobManager and TaskManager; the embedded run's own process), memory is their
-largest resident size. The broker's share is not counted. Every run writes its results: files to files, Kafka to Kafka.
+largest resident size during the run. The broker's share is not counted. Every run writes its results: files to files,
+Kafka to Kafka. The engines take turns, round by round, each on a cluster of its own that stays up; figures are medians.
+Start-up is the wall time of the same run over three events: of a process for the embedded engine, of a job on a cluster
+that is up already for the others.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ import argparse
 import base64
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -70,7 +74,7 @@ INSERT INTO results SELECT sensor, window_start, window_end, AVG(`value`), MIN(`
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds of wall and processor time, megabytes, result rows."""
+    """What a run took: seconds of wall and processor time, megabytes."""
 
     wall_s: float
     cpu_s: float
@@ -107,36 +111,39 @@ def by_hand(work: str, source: str, given: Input, out: str) -> str:
     return _SCRIPT.format(window=_WINDOW[work], **ends)
 
 
-def prepare(work: str, events: int, folder: Path, servers: str) -> Input:
+def prepare(work: str, events: int, folder: Path, servers: str, called: str = "") -> Input:
     """Write the events to two files and to a topic of two partitions."""
     frame = readings(events, apart_us=APART_US[work]).with_columns(pl.col("at").dt.epoch("ms"))
-    place = folder / work
+    topic = called or work
+    place = folder / topic
     place.mkdir()
     halves = [frame.gather_every(2), frame.gather_every(2, 1)]
     from confluent_kafka import Producer
 
-    make_topic(servers, work, 2)
+    make_topic(servers, topic, 2)
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
     for number, half in enumerate(halves):
         half.write_ndjson(place / f"part-{number}.ndjson")
         for line in half.write_ndjson().splitlines():
             while True:
                 try:
-                    producer.produce(work, line, partition=number)
+                    producer.produce(topic, line, partition=number)
                     break
                 except BufferError:
                     producer.poll(0.1)
     producer.flush(120)
-    return Input(work, place, work, servers)
+    return Input(work, place, topic, servers)
 
 
 def make_topic(servers: str, name: str, partitions: int) -> None:
-    """A new topic."""
+    """A new topic, once the broker knows all its partitions."""
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
+    while len(admin.list_topics(name).topics[name].partitions) < partitions:
+        time.sleep(0.1)
 
 
 def embedded(work: str, source: str, given: Input, out: str) -> Cost:
@@ -160,6 +167,7 @@ def embedded(work: str, source: str, given: Input, out: str) -> Cost:
 def on_cluster(cluster: Cluster, started: Callable[[], Job]) -> Cost:
     """A job, from its submission to its end."""
     before = cpu_s(cluster)
+    forget_peaks(cluster)
     began = time.perf_counter()
     job = started()
     job.wait_until(lambda: job.state() in ENDED)
@@ -175,6 +183,12 @@ def cpu_s(cluster: Cluster) -> float:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def forget_peaks(cluster: Cluster) -> None:
+    """Let the largest resident size of each process begin anew."""
+    for process in cluster.processes.values():
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
 def rss_mb(cluster: Cluster) -> float:
@@ -220,16 +234,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", nargs="*", default=list(WINDOWS))
     parser.add_argument("--source", nargs="*", default=["files", "kafka"])
-    parser.add_argument("--parallelism", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--parallelism", type=int, nargs="*", default=[2])
+    parser.add_argument("--engine", nargs="*", default=["embedded", "ours", "hand"])
     settings = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="eventide-bench-"))
     try:
-        with running(Kafka()) as kafka:
-            Bench(folder, kafka.address, settings.events, settings.rounds).run(
-                settings.work, settings.source, settings.parallelism
+        with running(Kafka()) as kafka, ExitStack() as stack:
+            bench = Bench(
+                folder, kafka.address, settings.events, settings.rounds, settings.engine, sql_jar(folder), stack
             )
+            bench.run(settings.work, settings.source, settings.parallelism)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+TITLES = {"embedded": "embedded", "ours": "ours on Flink", "hand": "Flink SQL by hand"}
 
 
 @dataclass
@@ -240,58 +259,80 @@ class Bench:
     servers: str
     events: int
     rounds: int
+    engines: list[str]
+    jar: Path
+    stack: ExitStack
+    clusters: dict[str, Cluster] = field(default_factory=dict)
     number: int = 0
 
     def run(self, works: list[str], sources: list[str], parallelisms: list[int]) -> None:
-        """Every work from every source on every engine; an engine's runs share one cluster."""
-        jar = sql_jar(self.folder)
-        inputs = [prepare(work, self.events, self.folder, self.servers) for work in works]
-        print("| engine | work | source | wall s | CPU s | million rows a CPU second | RSS MB | events in results |")
-        print("|---|---|---|---|---|---|---|---|")
-        all_of = [(given, source) for given in inputs for source in sources]
-        for given, source in all_of:
-            self._row("embedded", given, source, partial(embedded, given.work, source, given))
-        for parallelism in parallelisms:
-            with self._cluster("ours on Flink") as one:
-                for given, source in all_of:
-                    ours = partial(self._ours, one, parallelism, source, given)
-                    self._row(f"ours on Flink, {parallelism}", given, source, ours)
-            with self._cluster("Flink SQL by hand") as one:
-                for given, source in all_of:
-                    hand = partial(self._hand, one, parallelism, source, given, jar)
-                    self._row(f"Flink SQL by hand, {parallelism}", given, source, hand)
+        """Every work from every source on every engine in turn; each engine keeps its cluster."""
+        print(
+            "| engine | work | source | wall s | CPU s | CPU s of each run | RSS MB | start-up s | events in results |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
+        for work in works:
+            given = prepare(work, self.events, self.folder, self.servers)
+            few = prepare(work, 3, self.folder, self.servers, f"{work}-few")
+            for source in sources:
+                for parallelism in parallelisms:
+                    self._turns(given, few, source, parallelism)
 
-    @contextmanager
-    def _cluster(self, engine: str) -> Iterator[Cluster]:
-        began = time.perf_counter()
-        with cluster_in(self.folder / f"cluster-{self.number}") as made:
-            print(f"cluster for {engine} ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
-            yield made
+    def _turns(self, given: Input, few: Input, source: str, parallelism: int) -> None:
+        costs: dict[str, list[Cost]] = {engine: [] for engine in self.engines}
+        first: dict[str, list[float]] = {engine: [] for engine in self.engines}
+        found = dict.fromkeys(self.engines, 0)
+        for _ in range(self.rounds):
+            for engine in self.engines:
+                cost, found[engine] = self._once(engine, given, source, parallelism)
+                costs[engine].append(cost)
+                first[engine].append(self._once(engine, few, source, parallelism)[0].wall_s)
+        for engine in self.engines:
+            self._row(f"{TITLES[engine]}, {parallelism}", given, source, costs[engine], first[engine], found[engine])
+        if {"ours", "hand"} <= set(self.engines):
+            ours, hand = (statistics.median(cost.cpu_s for cost in costs[engine]) for engine in ("ours", "hand"))
+            print(
+                f"{given.work} {source}: ours takes {ours / hand:.2f} of hand-written SQL", file=sys.stderr, flush=True
+            )
+
+    def _once(self, engine: str, given: Input, source: str, parallelism: int) -> tuple[Cost, int]:
+        """What a run took, and how many events are in its results."""
+        self.number += 1
+        out = f"out-{self.number}" if source == "kafka" else str(self.folder / f"out-{self.number}")
+        if source == "kafka":
+            make_topic(self.servers, out, 2)
+        if engine == "embedded":
+            cost = embedded(given.work, source, given, out)
+        elif engine == "ours":
+            cost = self._ours(self._cluster(engine), parallelism, source, given, out)
+        else:
+            cost = self._hand(self._cluster(engine), parallelism, source, given, out)
+        return cost, events_of(source, out, self.servers)
+
+    def _cluster(self, engine: str) -> Cluster:
+        if engine not in self.clusters:
+            began = time.perf_counter()
+            self.clusters[engine] = self.stack.enter_context(cluster_in(self.folder / f"cluster-{engine}"))
+            took = time.perf_counter() - began
+            print(f"cluster for {TITLES[engine]} ready after {took:.1f} s", file=sys.stderr, flush=True)
+        return self.clusters[engine]
 
     def _ours(self, cluster: Cluster, parallelism: int, source: str, given: Input, out: str) -> Cost:
         plan = stream(given.work, source, given, out).plan
         settings = partial(submit, plan, flink_url=cluster.url, parallelism=parallelism, checkpoint_every="5s")
         return on_cluster(cluster, lambda: settings().job)
 
-    def _hand(self, cluster: Cluster, parallelism: int, source: str, given: Input, jar: Path, out: str) -> Cost:
+    def _hand(self, cluster: Cluster, parallelism: int, source: str, given: Input, out: str) -> Cost:
         text = base64.urlsafe_b64encode(by_hand(given.work, source, given, out).encode()).decode()
         start = Start((text,), parallelism, _SETTINGS, main="SqlJob")
-        return on_cluster(cluster, lambda: begin(Rest(cluster.url), jar, start))
+        return on_cluster(cluster, lambda: begin(Rest(cluster.url), self.jar, start))
 
-    def _row(self, engine: str, given: Input, source: str, run: Callable[[str], Cost]) -> None:
-        costs, rows = [], 0
-        for _ in range(self.rounds):
-            self.number += 1
-            out = f"out-{self.number}" if source == "kafka" else str(self.folder / f"out-{self.number}")
-            if source == "kafka":
-                make_topic(self.servers, out, 2)
-            costs.append(run(out))
-            rows = events_of(source, out, self.servers)
-        best = min(costs, key=lambda cost: cost.cpu_s)
-        rate = self.events / best.cpu_s / 1e6
-        walls = min(cost.wall_s for cost in costs)
+    def _row(self, engine: str, given: Input, source: str, costs: list[Cost], first: list[float], found: int) -> None:
+        middle = {one: statistics.median(getattr(cost, one) for cost in costs) for one in ("wall_s", "cpu_s", "rss_mb")}
+        each = ", ".join(f"{cost.cpu_s:.1f}" for cost in costs)
         print(
-            f"| {engine} | {given.work.upper()} | {source} | {walls:.1f} | {best.cpu_s:.1f} | {rate:.2f} | {best.rss_mb:,.0f} | {rows:,} |",
+            f"| {engine} | {given.work.upper()} | {source} | {middle['wall_s']:.1f} | {middle['cpu_s']:.1f} | {each} "
+            f"| {middle['rss_mb']:,.0f} | {statistics.median(first):.1f} | {found:,} |",
             flush=True,
         )
 

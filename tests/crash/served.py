@@ -19,6 +19,7 @@ from psycopg import sql
 from tests.crash.program import lines
 
 from eventide.testing.services import running
+from eventide.testing.services.apicurio import Apicurio
 from eventide.testing.services.kafka import Kafka
 from eventide.testing.services.postgres import Postgres
 
@@ -39,6 +40,10 @@ class Systems:
     @cached_property
     def kafka(self) -> Kafka:
         return self.held.enter_context(running(Kafka()))
+
+    @cached_property
+    def registry(self) -> Apicurio:
+        return self.held.enter_context(running(Apicurio()))
 
     @cached_property
     def admin(self) -> AdminClient:
@@ -63,7 +68,9 @@ class Systems:
         names: Names = {}
         if source == "kafka":
             names |= {"kafka": self.kafka.address, "input": self.input}
-        if sink == "kafka":
+        if sink == "avro":
+            names |= {"registry": self.registry.address}
+        if sink in ("kafka", "avro"):
             names |= {"kafka": self.kafka.address, "results": self._topic("results"), "late": self._topic("late")}
         if sink == "postgres":
             names |= {"postgres": self.postgres.address, "schema": f"stage_{next(self.numbers)}"}
@@ -95,13 +102,16 @@ class Systems:
         settings = {"bootstrap.servers": self.kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
         consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
         consumer.assign([TopicPartition(topic, 0, 0)])
-        found = []
+        found: list[tuple[bytes | None, bytes | None]] = []
         while True:
             message = consumer.poll(30)
             assert message is not None, "Kafka does not answer"
             if message.error() is not None:
                 break
-            found.append((message.key(), message.value()))
+            value = message.value()
+            assert isinstance(value, bytes)
+            # in front of Avro stands the number of its schema, which is another one for each topic
+            found.append((message.key(), value[5:] if value.startswith(b"\0") else value))
         consumer.close()
         return found
 

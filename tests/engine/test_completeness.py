@@ -1,4 +1,5 @@
-"""Completeness: the estimate is the open arithmetic of its formula, and neither cuts nor restarts nor workers move it."""
+"""Completeness: the estimate is open arithmetic over windows that came out, and neither cuts nor restarts nor workers
+move it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import polars as pl
 import pytest
 
 import eventide as et
-from eventide.engine.monitor import shortfall
+from eventide.engine.completeness import came_out, recent, shares
+from eventide.engine.completeness.recent import Bucket, Recent
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch
@@ -60,9 +62,6 @@ def results(made: et.Stream, rows: pl.DataFrame, size: int, workers: int = 1, re
         stream(et.tumbling("5s"), clock=KEY),
         stream(et.tumbling("5s"), clock=KEY, lateness="3s"),
         stream(et.tumbling("5s"), strategy=et.adaptive(0.05)),
-        stream(et.session("1s")),
-        stream(et.session("1s"), clock=KEY, lateness="3s"),
-        stream(et.count_window(7)),
         stream(et.tumbling("5s"), fill="empty"),
         stream(et.global_window()),
     ],
@@ -71,7 +70,7 @@ def results(made: et.Stream, rows: pl.DataFrame, size: int, workers: int = 1, re
 def test_cuts_restarts_and_workers_do_not_move_the_estimate(made: et.Stream) -> None:
     rows = events(2_500)
     whole = results(made, rows, 10_000)
-    for size, workers, restarts in ((997, 1, False), (137, 1, False), (750, 3, True)):
+    for size, workers, restarts in ((997, 1, False), (237, 1, False), (750, 3, True)):
         other = results(made, rows, size, workers, restarts)
         assert other.equals(whole), (size, workers, restarts)
     told = whole["completeness"]
@@ -81,22 +80,73 @@ def test_cuts_restarts_and_workers_do_not_move_the_estimate(made: et.Stream) -> 
     )
 
 
-def test_the_estimate_is_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortfall, "BLOCK_EVENTS", 4)
-    monkeypatch.setattr(shortfall, "FIRST_EVENTS", 4)
-    seconds = [0, 10, 7, 8, 21]  # bound 1 s: 7 is 2 s behind the watermark 9, 8 is 1 s behind
-    rows = events(len(seconds)).with_columns(
-        pl.Series("at", [at * SECOND for at in seconds], dtype=pl.Int64).cast(INSTANT), pl.lit("a").alias("key")
-    )
-    told = results(stream(et.tumbling("5s")), rows, 2)
-    # 21 moves the watermark to 20 s behind four events: slack 10 s and 5 s, more than anybody was behind
-    assert told["completeness"].to_list() == [None, 1.0, 1.0, 1.0]
-    told = results(stream(et.tumbling("5s")), rows.with_columns(at=pl.col("at").replace(INSTANT_21, INSTANT_16)), 2)
-    # at 16 the watermark is 15 s: slack 0; of four events one was 1 s and one 2 s behind, of windows 5 s long
-    assert told["completeness"].to_list()[2] == pytest.approx(1 - (0.25 * 1 / 5 + 0.25 * 2 / 5), rel=0.02)
+@pytest.mark.parametrize("window", [et.tumbling("5s"), et.sliding("6s", "2s")])
+def test_what_is_forgotten_is_forgotten_at_the_same_places(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "SWEPT_EVENTS", 300)
+    monkeypatch.setattr(came_out, "WINDOWS_MOST", 30)
+    made, rows = stream(window, lateness="2s"), events(2_500)
+    whole = results(made, rows, 10_000)
+    for size, workers, restarts in ((997, 1, False), (337, 2, True)):
+        assert results(made, rows, size, workers, restarts).equals(whole), (size, workers, restarts)
 
 
-INSTANT_21, INSTANT_16 = (pl.Series([at * SECOND]).cast(INSTANT)[0] for at in (21, 16))
+def at_seconds(seconds: list[int]) -> pl.DataFrame:
+    """Events of one key at these times, in this order."""
+    times = pl.Series("at", [at * SECOND for at in seconds], dtype=pl.Int64).cast(INSTANT)
+    return events(len(seconds)).with_columns(times, pl.lit("a").alias("key"))
+
+
+def test_the_estimate_is_the_share_that_windows_like_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "BLOCK_EVENTS_LEAST", 4)
+    monkeypatch.setattr(recent, "FIRST_EVENTS", 4)
+    made = stream(et.tumbling("10s"), strategy=et.ascending())
+    # [0, 10) goes out with one event at 11, its other one comes at 2; [10, 20) goes out whole; both a second behind
+    told = results(made, at_seconds([1, 11, 2, 21, 31, 49]), 3)
+    assert told["completeness"].to_list()[:2] == [None, None]
+    general = (1 + 0.5) / (2 + 1 + 1)
+    assert told["completeness"][2] == pytest.approx(1 - (1 + 25 * general) / (2 + 1 + 25))
+    # at 49 the watermark is most of a window past the end of [30, 40), where no window was yet: the general share
+    assert told["completeness"][3] == pytest.approx(1 - general)
+    assert told["completeness"][4] == 1.0, "the end of the input"
+
+
+def test_an_event_whose_window_never_came_out_says_nothing_about_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "BLOCK_EVENTS_LEAST", 4)
+    monkeypatch.setattr(recent, "FIRST_EVENTS", 4)
+    made = stream(et.tumbling("10s"), strategy=et.ascending())
+    told = results(made, at_seconds([11, 2, 3, 21, 31]), 5)
+    general = 0.5 / (1 + 1)
+    assert told["completeness"][1] == pytest.approx(1 - 25 * general / (1 + 25))
+
+
+def test_after_a_change_only_what_came_behind_it_counts() -> None:
+    known = Recent()
+    for block in range(400):
+        for end in known.ends(50):
+            known.pass_(end)
+            lost = 10 + block % 3 if block < 200 else 0
+            known.count({0: 50 - lost}, {0: lost})
+            known.fold()
+        if block == 199:
+            assert known.shares().of(0) == pytest.approx(1 - 11 / 50, abs=0.005)
+    assert known.shares().of(0) == pytest.approx(1.0, abs=0.001)
+    assert len(known.buckets) < 60
+    assert all(not sum(bucket.lost.values()) for bucket in known.buckets)
+
+
+def test_blocks_grow_with_the_stream_and_buckets_keep_every_event() -> None:
+    known = Recent()
+    for _ in range(3_000):
+        rows = (known.ends(10_000) or [10_000])[0]
+        known.pass_(rows)
+        known.count({1: rows}, {})
+        known.fold()
+    assert known.ends(10_000) == [5_000, 10_000]
+    assert sum(bucket.events for bucket in known.buckets) == known.events
+    assert sum(bucket.present[1] for bucket in known.buckets) == known.events
+    assert len(known.buckets) < 80
+    assert Recent.load(known.dump()) == known
+    assert Bucket() == known.block
 
 
 def test_early_results_say_nothing_and_nobody_is_told_before_a_thousand_events() -> None:
@@ -120,3 +170,25 @@ def test_the_wish_for_completeness_travels_as_text_and_is_explained() -> None:
         et.from_rows([], schema=SCHEMA).event_time("at", et.bounded("1s")).window(et.tumbling("5s")).agg(
             completeness=et.count()
         ).check()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        stream(et.session("1s")),
+        stream(et.count_window(7)),
+        et.from_rows([], schema=SCHEMA)
+        .event_time("at", et.bounded("1s"))
+        .deduplicate("key", within="1s", merge=True)
+        .window(et.tumbling("5s"), completeness=True)
+        .agg(n=et.count()),
+        et.from_rows([], schema=et.schema({"x": float, "at": et.Instant}))
+        .event_time("at", et.bounded("1s"))
+        .anomaly("x", et.zscore(10))
+        .window(et.tumbling("5s"), completeness=True)
+        .agg(n=et.count()),
+    ],
+)
+def test_where_nobody_can_know_it_is_refused(made: et.Stream) -> None:
+    with pytest.raises(et.PlanError, match="completeness is not known"):
+        made.check()

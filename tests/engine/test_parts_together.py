@@ -50,8 +50,8 @@ def test_copies_do_not_raise_alerts_twice_behind_windows() -> None:
 
 def test_what_does_not_go_together_is_refused_with_a_remedy() -> None:
     doses = readings("doses", [("x", 10, 1.0)])
-    with pytest.raises(et.PlanError, match="among events with deduplicate or enrich"):
-        doses.deduplicate("site", "at", within="1m").alert(col("value") > 1, name="high", by="site").check()
+    with pytest.raises(et.PlanError, match="deduplicate or enrich stands behind it"):
+        doses.alert(col("value") > 1, name="high", by="site").deduplicate("site", "at", within="1m").check()
     joined = doses.join_asof(readings("rain", []), on="site")
     with pytest.raises(et.PlanError, match="among the rows of a join"):
         joined.alert(col("value") > 1, name="high", by="site")

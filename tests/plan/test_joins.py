@@ -98,8 +98,10 @@ WRONG: list[tuple[Callable[[], object], list[str]]] = [
         ["one side has no event time"],
     ),
     (
-        lambda: stream("a").join_asof(stream("b"), on="device").join_asof(stream("c"), on="device"),
-        ["one side is a derived stream already"],
+        lambda: (
+            stream("a").join_asof(stream("b"), on="device").join_asof(stream("b"), on="device", suffix="_2").check()
+        ),
+        ["two sources are named 'b.csv'"],
     ),
     (
         lambda: stream("a").window(et.tumbling("1m")).agg(n=et.count()).deduplicate("n", within="1m"),

@@ -112,3 +112,16 @@ def test_law_every_event_of_a_join_has_the_fate_under_which_the_run_counted_it(
         account = out.accounting.logs.get(name)
         counted = (0, 0) if account is None else (account.on_time, account.late)
         assert (told.count("on time"), told.count("late")) == counted
+
+
+def test_a_window_behind_a_join_of_joins_is_held_back_by_the_stream_that_is_furthest_behind() -> None:
+    third = side([("a", "9:00", "9:01", 8.0)], "third")
+    stream = minutes(joined(LEFT, RIGHT).join_asof(third, on="device", suffix="_third"))
+    hand = Hand(stream).read("left").read("right").read("third")
+    found = hand.asked().explain(key="a", at=START)
+    assert found.state == "open"
+    assert "the right stream of the left stream is furthest behind" in str(found)
+    # each of the two joins hands its rows on one microsecond behind its watermark
+    assert "it waits for an event in log 'right' of 2026-01-01 10:05:10.000002 or later" in str(found)
+    late = hand.asked().explain_event(log="left", offset=2)
+    assert (late.fate, late.watermark_us) == ("late", us("5:50"))

@@ -21,7 +21,12 @@ from eventide.testing.reference.pairs import copies_reference
 
 LOGS = (("a1", "a2"), ("b1",))
 ALL = tuple(log for logs in LOGS for log in logs)
-MANNERS = (Manner(), Manner((1,), 3), Manner((2, 5), 1, frozenset({1, 4, 9})))
+MANNERS = (
+    Manner(),
+    Manner((1,), 3),
+    Manner((2, 5), 1, frozenset({1, 4, 9})),
+    Manner((3,), 1, frozenset({2, 7}), memory=1),
+)
 QUIET = settings(
     max_examples=25,
     deadline=None,

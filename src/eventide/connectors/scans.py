@@ -51,7 +51,9 @@ class ScanReader:
             self._rows = int(frame.select(pl.len()).collect().item())
             there = frame.collect_schema().names()
         except (OSError, ValueError, pl.exceptions.PolarsError) as fault:
-            raise SourceError(f"cannot read {log}: {_first_line(fault)}") from None
+            raise SourceError(
+                f"cannot read {log}: {_first_line(fault)}. Check that its store answers, and the rights there"
+            ) from None
         if self._next > self._rows:
             raise SourceError(f"{log} has {self._rows:,} rows, not {self._next:,} as when it was read: it was replaced")
         wanted = {name: rule.path or name for name, rule in schema.fields}

@@ -8,28 +8,30 @@ as soon as they are certain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import msgspec
 import polars as pl
 
-from eventide.engine.accounting import Account
+from eventide.engine.accounting import Account, Accounting
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, TIME
-from eventide.engine.clocks import Clocks, CommonProgress, Observation
-from eventide.engine.columns import rows_schema
+from eventide.engine.clocks import Clocks, CommonProgress
+from eventide.engine.fixed import hold_sides
 from eventide.engine.means import ALL_OF_IT, Means
+from eventide.engine.memory import Memory
+from eventide.engine.offers import Offered, Side, side_of
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.steps.asof import Asof
-from eventide.engine.steps.door import Door
 from eventide.engine.steps.intervals import Intervals
 from eventide.engine.steps.judged import PLACE
-from eventide.engine.steps.lateness import REASON, late_schema
+from eventide.engine.steps.lateness import REASON
 from eventide.engine.steps.matching import OTHER_LOG, OTHER_OFFSET, Deriving
 from eventide.engine.steps.merging import Merging
-from eventide.engine.steps.shape import shaped_schema
+from eventide.engine.steps.paged_rows import paged
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
@@ -38,7 +40,7 @@ from eventide.semantics.eventtime import EventTime, Punctuated
 
 LOG = "derived"
 SIDE = "_side"
-"""Column of the late output of a join: "left" or "right"."""
+"""Column of the late output of a join: "left" or "right", "left.right" where the left one is a join itself."""
 
 _AT, _MARK = "_at", "_mark"
 _SIDES = ("left", "right")
@@ -64,6 +66,7 @@ class DerivedPipeline(Pipeline):
     """A pipeline whose stream is made of others. `tail` is the pipeline of what follows."""
 
     sides: Sequence[Pipeline] = ()
+    offers: Sequence[Side] = ()
     names: Sequence[Mapping[str, str]] = ()
     columns: Sequence[Types] = ()
     made_by: Deriving = field(kw_only=True)
@@ -74,8 +77,7 @@ class DerivedPipeline(Pipeline):
     @property
     def clocks(self) -> Clocks:
         """A view of the clocks of all sides."""
-        settings = self.sides[0].plan.event_time
-        assert settings is not None
+        settings = self._clocks[0].settings
         logs = {log: clock for clocks in self._clocks for log, clock in clocks.logs.items()}
         return Clocks(settings, logs=logs, stream=self.stream_watermark)
 
@@ -85,38 +87,39 @@ class DerivedPipeline(Pipeline):
 
     @property
     def stream_watermark(self) -> int:
-        return max(self.made_by.held_back([clocks.stream for clocks in self._clocks]), NO_WATERMARK)
+        return max(self.made_by.held_back([offer.reached for offer in self.offers]), NO_WATERMARK)
 
     def process(self, batch: Batch, source: int = 0) -> Outputs:
         number, local = self._side_of(source)
-        side, outputs = self.sides[number], Outputs()
-        if batch.idle_floor is not None:
-            self._derive(outputs, number, None, self._clocks[number].declare_idle(batch.log, batch.idle_floor).progress)
-        admitted = side.admit(outputs, batch, local)
-        _, rows = side.pass_on(outputs, batch.log, admitted)
+        outputs: Outputs = {}
+        self._take(outputs, number, self.offers[number].take(outputs, batch, local))
+        if self.memory is not None:
+            hold_sides(self.sides[number], self.memory)
+            self.memory.hold("rows that wait behind a join", [] if self.held is None else [self.held])
+        return outputs
+
+    def _take(self, outputs: Outputs, number: int, offered: Sequence[Offered]) -> None:
+        """What a side hands on: its rows by their names here, and how far it has come."""
         if LATE in outputs:
             outputs[LATE] = [self._late(number, frame) for frame in outputs[LATE]]
-        named = rows.select(
-            *(
-                pl.col(name).cast(self._named_schema(number)[new]).alias(new)
-                for name, new in self.names[number].items()
-            ),
-            TIME,
-            pl.lit(batch.log).alias(LOG_NAME),
-            ROW_OFFSET,
-            PLACE,
-        )
-        self._derive(outputs, number, named, admitted.progress)
-        return outputs
+        schema = self._named_schema(number)
+        for one in offered:
+            rows = one.rows
+            if rows is not None:
+                named = [pl.col(name).cast(schema[new]).alias(new) for name, new in self.names[number].items()]
+                rows = rows.select(*named, TIME, pl.lit(one.log).alias(LOG_NAME), ROW_OFFSET, PLACE)
+            self._derive(outputs, number, rows, one.progress)
 
     def _derive(self, outputs: Outputs, number: int, rows: pl.DataFrame | None, progress: object) -> None:
         """Hand rows and progress of a side to the step, and what it makes to what follows."""
         assert isinstance(progress, CommonProgress)
-        others = [clocks.stream for place, clocks in enumerate(self._clocks) if place != number]
+        others = [offer.reached for place, offer in enumerate(self.offers) if place != number]
         if rows is None:
             rows = pl.DataFrame(schema=self._named_schema(number))
         made = self.made_by.take(number, rows, progress, others[0] if others else END_OF_TIME)
         for log, count in made.absorbed.items():
+            if log == LOG:  # rows that were made themselves: no source counts them
+                continue
             account = self.accounting.of(log)
             account.on_time -= count
             account.duplicates += count
@@ -140,9 +143,15 @@ class DerivedPipeline(Pipeline):
         # one less than the watermark: a session that ends at it may still be touched by a row at it
         moved = watermark - 1 > (self.tail.stream_watermark or NO_WATERMARK)
         if ready.height or moved:
-            put_all(outputs, self.tail.process(self._batch(ready, max(watermark - 1, NO_WATERMARK))))
+            self.hand_on(outputs, self._batch(ready, max(watermark - 1, NO_WATERMARK)))
         if watermark == END_OF_TIME:
-            put_all(outputs, self.tail.finish(LOG))
+            self.hand_on(outputs, None)
+
+    def hand_on(self, outputs: Outputs, batch: Batch | None) -> None:
+        """Rows in order go to what follows; None: they have ended. A derived stream that is a side of another one hands
+        them to that (`offers.py`).
+        """
+        put_all(outputs, self.tail.finish(LOG) if batch is None else self.tail.process(batch))
 
     def _batch(self, rows: pl.DataFrame, watermark: int | None = None) -> Batch:
         first, self.made = self.made, self.made + rows.height
@@ -175,36 +184,54 @@ class DerivedPipeline(Pipeline):
         self.sides[number].add_log(log, local)
 
     def event_time_of(self, log: str) -> EventTime | None:
-        return self.sides[self._side_with(log)].plan.event_time
+        return self.sides[self._side_with(log)].event_time_of(log)
 
     def finish(self, log: str) -> Outputs:
         number = self._side_with(log)
-        return self._moved({number: self._clocks[number].finish(log)})
+        return self._moved({number: lambda outputs: self.offers[number].finish(outputs, log)})
 
     def declare_idle(self, log: str) -> Outputs:
         number = self._side_with(log)
-        return self._moved({number: self._clocks[number].declare_idle(log)})
+        return self._moved({number: lambda outputs: self.offers[number].declare_idle(outputs, log)})
 
     def close_all(self, instant: int) -> Outputs:
-        return self._moved({number: clocks.close_all(instant) for number, clocks in enumerate(self._clocks)})
+        return self._moved({number: partial(one.close_all, instant) for number, one in enumerate(self.offers)})
 
     def close_open_windows(self) -> Outputs:
         fronts = [clock.front for clocks in self._clocks for clock in clocks.logs.values()]
-        reach_us = self.made_by.reach_us + self.tail.settling_us
+        reach_us = self.derived_reach_us + self.tail.settling_us
         return self.close_all(max(fronts, default=NO_WATERMARK) + 2 * reach_us)
+
+    @property
+    def derived_reach_us(self) -> int:
+        """How far behind its events the last row that they bring about comes out."""
+        return self.made_by.reach_us + max(offer.reach_us for offer in self.offers)
+
+    def share(self, accounting: Accounting) -> None:
+        """Count in this account, all sides together."""
+        self.accounting = accounting
+        for offer in self.offers:
+            offer.share(accounting)
+
+    def set_reach(self, reach_us: int) -> None:
+        """Say how far what follows looks ahead, so that no instant of it lies behind the end of time."""
+        for offer in self.offers:
+            offer.set_reach(self.made_by.reach_us + reach_us)
 
     def read_clock(self, now_us: int) -> Outputs:
         return self.tail.read_clock(now_us)
 
     def end(self) -> Outputs:
         """Everything was read; a side without any log ends too."""
-        empty = {number: clocks for number, clocks in enumerate(self._clocks) if not clocks.logs}
-        return self._moved({number: clocks.close_all(END_OF_TIME) for number, clocks in empty.items()})
+        return self._moved({number: offer.end for number, offer in enumerate(self.offers)})
 
-    def _moved(self, seen: Mapping[int, Observation]) -> Outputs:
+    def _moved(self, moves: Mapping[int, Callable[[Outputs], list[Offered]]]) -> Outputs:
+        """Some sides move on without rows."""
         outputs: Outputs = {}
-        for number, observed in seen.items():
-            self._derive(outputs, number, None, observed.progress)
+        for number, move in moves.items():
+            mine: Outputs = {}
+            self._take(mine, number, move(mine))
+            put_all(outputs, mine)
         return outputs
 
     def _named_schema(self, number: int) -> Types:
@@ -223,28 +250,30 @@ class DerivedPipeline(Pipeline):
         schema = self.output_schema(LATE)
         names = self._late_names()[number]
         named = frame.rename({name: new for name, new in names.items() if name in frame.columns})
-        named = named.with_columns(pl.lit(_SIDES[number]).alias(SIDE))
+        which = pl.lit(_SIDES[number])
+        inner = [which, pl.col(SIDE)] if SIDE in frame.columns else [which]
+        named = named.with_columns(pl.concat_str(inner, separator=".").alias(SIDE))
         lacking = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in named.columns]
         return named.with_columns(lacking).select(pl.col(name).cast(kind) for name, kind in schema.items())
 
     def _late_names(self) -> tuple[dict[str, str], dict[str, str]]:
         assert isinstance(self.plan.derived, IntervalJoin | AsofJoin)
-        left, right = ([name for name in late_schema(side.schema) if name not in REASON] for side in self.sides)
+        left, right = (list(offer.late_columns) for offer in self.offers)
         named = right_names(left, right, self.plan.derived.on, self.plan.derived.suffix)
         return {name: name for name in left}, named
 
     def output_schema(self, name: str) -> Mapping[str, pl.DataType]:
         for side in self.sides:
-            if name in {step.misses for step in side.plan.enriched}:
+            if name != LATE and name in side.plan.misses:
                 return side.output_schema(name)
         if name != LATE:
             return self.tail.output_schema(name)
         if len(self.sides) == 1:
             return self.sides[0].output_schema(LATE)
         schema: Types = {}
-        for side, names in zip(self.sides, self._late_names(), strict=True):
+        for offer, names in zip(self.offers, self._late_names(), strict=True):
             for column, new in names.items():
-                schema.setdefault(new, side.schema[column])
+                schema.setdefault(new, offer.late_columns[column])
         return {**schema, SIDE: pl.String(), **REASON}
 
     def side_versions(self) -> pl.DataFrame:
@@ -277,48 +306,54 @@ _TIES: Types = {LOG_NAME: pl.String(), ROW_OFFSET: pl.Int64(), OTHER_LOG: pl.Str
 
 
 def derived_pipeline(
-    plan: Plan, workers: int, clock: WallClock | None = None, means: Means = ALL_OF_IT
+    plan: Plan, workers: int, clock: WallClock | None = None, means: Means = ALL_OF_IT, *, is_side: bool = False
 ) -> DerivedPipeline:
-    """The pipeline of a checked plan with a derived stream."""
+    """The pipeline of a checked plan with a derived stream, which may be a side of another one."""
     assert plan.derived is not None
-    sides = [Pipeline.of(side, 1, clock, Means(memory=means.memory)) for side in plan.derived.sides]
-    names = _derived_names(plan.derived, [list(_inside(side)) for side in plan.derived.sides])
+    sides = [_side_pipeline(side, clock, means) for side in plan.derived.sides]
+    offers = [side_of(side) for side in sides]
+    names = _derived_names(plan.derived, [list(offer.columns) for offer in offers])
     columns: list[Types] = []
-    for side_plan, named in zip(plan.derived.sides, names, strict=True):
-        inside = _inside(side_plan)
+    for offer, named in zip(offers, names, strict=True):
+        inside = offer.columns
         # keys of both sides have the type of the left one
         columns.append(
             {new: columns[0].get(new, inside[name]) if columns else inside[name] for name, new in named.items()}
         )
-    step = _step(plan.derived, columns)
-    tail = Pipeline.of(_tail(plan, step.schema), workers, clock, replace(means, keys_most=None))
+    step = _step(plan.derived, columns, means.memory)
+    tail = Pipeline.of(_tail(plan, step.schema, ordered=is_side), workers, clock, replace(means, keys_most=None))
     made = DerivedPipeline(plan, sides[0].schema, sides=sides, names=names, columns=columns, made_by=step, tail=tail)
-    reach_us = step.reach_us + tail.reach_us
-    for side in sides:
-        assert side.plan.event_time is not None
-        assert side.door is not None
-        side.door = Door(side.plan.event_time, side.door.clocks, reach_us)
-        side.accounting = made.accounting
+    made.memory = means.memory
+    made.offers = offers
+    made.set_reach(tail.reach_us)
+    made.share(made.accounting)
     return made
 
 
-def _tail(plan: Plan, schema: Mapping[str, pl.DataType]) -> Plan:
-    """What follows the derived stream, as a plan of its own."""
+def _side_pipeline(side: Plan, clock: WallClock | None, means: Means) -> Pipeline:
+    """The pipeline of one side."""
+    if side.derived is not None:
+        return derived_pipeline(side, 1, clock, Means(memory=means.memory), is_side=True)
+    return Pipeline.of(side, 1, clock, Means(memory=means.memory))
+
+
+def _tail(plan: Plan, schema: Mapping[str, pl.DataType], *, ordered: bool) -> Plan:
+    """What follows the derived stream, as a plan of its own; windows and other derived streams get rows in order."""
     inputs = (Input(DerivedRows({**schema, _AT: INSTANT, _MARK: INSTANT})),)
-    if plan.aggregate is None:
+    if plan.aggregate is None and not ordered:
         return replace(plan, inputs=inputs, derived=None, before=plan.after, after=())
     settings = EventTime(_AT, Punctuated(_MARK), max_future_us=None)
     return replace(plan, inputs=inputs, derived=None, event_time=settings)
 
 
-def _step(derived: Derived, columns: list[Types]) -> Deriving:
+def _step(derived: Derived, columns: list[Types], memory: Memory | None) -> Deriving:
     match derived:
         case Merge():
-            return Merging(derived, columns[0])
+            return paged(lambda: Merging(derived, columns[0]), derived.by, memory)
         case IntervalJoin():
-            return Intervals(derived, columns)
+            return paged(lambda: Intervals(derived, columns), [left for left, _ in derived.on], memory)
         case AsofJoin():
-            return Asof(derived, columns)
+            return paged(lambda: Asof(derived, columns), [left for left, _ in derived.on], memory)
 
 
 def _derived_names(derived: Derived, columns: Sequence[Sequence[str]]) -> list[dict[str, str]]:
@@ -327,9 +362,3 @@ def _derived_names(derived: Derived, columns: Sequence[Sequence[str]]) -> list[d
     if isinstance(derived, Merge):
         return [first]
     return [first, right_names(columns[0], columns[1], derived.on, derived.suffix)]
-
-
-def _inside(plan: Plan) -> Types:
-    """The user's columns behind the steps of a side."""
-    inside = shaped_schema(rows_schema(plan), plan.after)
-    return {name: kind for name, kind in inside.items() if not name.startswith("_")}

@@ -96,7 +96,7 @@ class TextKey:
 
 
 class AnyKey:
-    """Any columns: a table of the combinations seen, joined to the rows."""
+    """Any columns: a table of the combinations seen, joined to the rows. Its size is one before the first is seen."""
 
     def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
         self.names: Sequence[str] = tuple(schema)
@@ -127,11 +127,8 @@ class AnyKey:
         return joined.get_column(CODE)
 
     def decode(self, codes: pl.Series) -> pl.DataFrame:
-        return (
-            self._known.select(self.names)[codes.cast(pl.UInt32)]
-            if codes.len()
-            else self._known.select(self.names).clear()
-        )
+        values = self._known.select(self.names)
+        return values[codes.cast(pl.UInt32)] if codes.len() and values.height else values.clear()
 
     def ordinals(self, codes: pl.Series) -> pl.Series | None:
         return None

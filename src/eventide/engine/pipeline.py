@@ -24,6 +24,8 @@ from eventide.engine.clocks import (
 from eventide.engine.columns import enrichments, input_schema, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.fixed import hold
+from eventide.engine.front import Front, behind_front, came_of, marked
 from eventide.engine.keys import KeyTable, all_keys, key_table
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import KeyLimit, Memory, limit_of
@@ -60,6 +62,7 @@ class Pipeline:
     steps: RowSteps = field(default_factory=lambda: RowSteps((), SideTables(()), {}, None))
     detection: Detection | None = None
     trace: Trace = field(default_factory=Trace)
+    front: Front | None = None
     limit: KeyLimit | None = None
     """How many keys windows may know, where they are others than those of clocks."""
 
@@ -79,17 +82,21 @@ class Pipeline:
         made = cls(plan, rows_schema(plan))
         made.lookups, made.memory = SideTables(enrichments(plan), clock), means.memory
         column = plan.event_time.column if plan.event_time else None
+        behind = behind_front(plan)
+        inner = shaped_schema(made.schema, plan.front)
+        if plan.front:
+            made.front = Front(RowSteps(plan.front, made.lookups, made.schema, column, means.memory))
         made.steps = RowSteps(
-            plan.after if plan.event_time else plan.before, made.lookups, made.schema, column, means.memory
+            behind.after if plan.event_time else plan.before, made.lookups, inner, column, means.memory
         )
         if plan.event_time is None:
             return made
         whose, query = plan.event_time.clock, plan.aggregate
         if isinstance(whose, KeyClock):
             made.clock_keys = key_table((whose.key,), made.schema)
-        made.detection = detection_of(plan, made.schema)
+        made.detection = detection_of(behind, inner)
         if query is not None:
-            inside = shaped_schema(made.schema, plan.after)
+            inside = shaped_schema(inner, behind.after)
             same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
             made.keys = made.clock_keys if same else key_table(query.keys, inside)
             assert made.keys is not None
@@ -97,7 +104,7 @@ class Pipeline:
         group = query.keys if query is not None and not made._ordered else ()
         clocks = clocks_for(plan.event_time, made.clock_keys, group)
         monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
-        monitor.shortfall = None if made.windows is None else made.windows.shortfall
+        monitor.shares = None if made.windows is None else made.windows.shares
         made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
         made.door.limit = limit_of(means, made.clock_keys)
         made.limit = None if made.keys is made.clock_keys else limit_of(means, made.keys)
@@ -141,7 +148,7 @@ class Pipeline:
         """Take one batch of the source with this number in the plan."""
         outputs = self._process(batch, source)
         if self.memory is not None:
-            self.memory.settle()
+            hold(self, self.memory)
         return outputs
 
     def _process(self, batch: Batch, source: int) -> Outputs:
@@ -157,6 +164,9 @@ class Pipeline:
         if batch.idle_floor is not None:
             self._move(outputs, self.door.clocks.declare_idle(batch.log, batch.idle_floor))
         admitted = self.admit(outputs, batch, source)
+        if self.front is not None:
+            account = self.accounting.of(batch.log)
+            admitted = self.front.pass_on(batch.log, admitted, self._reached(batch.log), account)
         released = self._hear(outputs, batch.log, admitted)
         if released is not None and self._ordered:
             self._give_released(outputs, released)
@@ -281,10 +291,10 @@ class Pipeline:
     def pass_on(self, outputs: Outputs, log: str, admitted: Admitted) -> tuple[list[pl.DataFrame], pl.DataFrame]:
         """Without windows a row behind its watermark is late. The others: in stages, and behind all steps."""
         account = self.accounting.of(log)
-        stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
+        stages = self.steps.head(log, marked(admitted), self._reached(log), account)
         is_late = pl.col(TIME) < pl.col(BEFORE)
         late = stages[-1].filter(is_late).select(PLACE, window_start=TIME, window_end=TIME)
-        self._give_late(outputs, log, stages[0], late, account)
+        self._give_late(outputs, log, came_of(admitted, stages[0]), late, account)
         on_time = [stage.filter(~is_late) for stage in stages]
         shaped = self.steps.tail(log, on_time[-1], account)
         account.on_time += shaped.height
@@ -300,10 +310,10 @@ class Pipeline:
         on_time = admitted.times >= admitted.before
         self.detection.events.add(log, admitted.rows.filter(on_time), admitted.times.filter(on_time))
         if self._ordered:
-            account, marked = self.accounting.of(log), self._marked(admitted)
-            late = marked.filter(~on_time).select(PLACE, window_start=TIME, window_end=TIME)
-            self._give_late(outputs, log, marked, late, account)
-            account.on_time += marked.height - late.height
+            account, rows = self.accounting.of(log), marked(admitted)
+            late = rows.filter(~on_time).select(PLACE, window_start=TIME, window_end=TIME)
+            self._give_late(outputs, log, came_of(admitted, rows), late, account)
+            account.on_time += rows.height - late.height
         return self._release()
 
     def _release(self) -> Released | None:
@@ -322,37 +332,30 @@ class Pipeline:
         assert self.keys is not None
         self._give_results(outputs, feed_ordered(self.windows, self.keys, released))
 
-    def _marked(self, admitted: Admitted) -> pl.DataFrame:
-        """The admitted rows with what the steps behind the door need to know of each."""
-        places = pl.int_range(admitted.rows.height, dtype=pl.Int64, eager=True)
-        return admitted.rows.hstack([admitted.times.alias(TIME), admitted.before.alias(BEFORE), places.alias(PLACE)])
-
     def _reached(self, log: str) -> int:
         assert self.door is not None
         return self.door.clocks.logs[log].reached
 
-    def _give_late(
-        self, outputs: Outputs, log: str, marked: pl.DataFrame, late: pl.DataFrame, account: Account
-    ) -> None:
+    def _give_late(self, outputs: Outputs, log: str, came: pl.DataFrame, late: pl.DataFrame, account: Account) -> None:
         """Late rows by their places, with the bounds of the last window of each, counted and shown."""
         account.late += late.height
         dropped = self.plan.aggregate is not None and self.plan.aggregate.lateness.policy == "drop"
         if late.height and not dropped:
-            rows = marked[late.get_column(PLACE)].hstack(late.drop(PLACE))
+            rows = came[late.get_column(PLACE)].hstack(late.drop(PLACE))
             put(outputs, LATE, late_rows(self.plan, log, rows))
 
     def _window(self, outputs: Outputs, log: str, admitted: Admitted) -> None:
         account = self.accounting.of(log)
         assert self.windows is not None
         assert self.keys is not None
-        stages = self.steps.head(log, self._marked(admitted), self._reached(log), account)
+        stages = self.steps.head(log, marked(admitted), self._reached(log), account)
         inside = self.steps.tail(log, stages[-1], account)
-        inside = self._within(outputs, log, inside, stages[0])
+        inside = self._within(outputs, log, inside, came_of(admitted, stages[0]))
         rows = narrow(self.windows, self.keys, inside, pl.lit(log))
         judged = self.windows.on_batch(log, rows, self._progress(admitted.progress))
         account.on_time += judged.on_time
         account.corrected += judged.corrected
-        self._give_late(outputs, log, stages[0], judged.late, account)
+        self._give_late(outputs, log, came_of(admitted, stages[0]), judged.late, account)
         self._give_results(outputs, judged.results, relay=True)
 
     def _give_results(self, outputs: Outputs, frames: Iterable[pl.DataFrame], *, relay: bool = False) -> None:

@@ -25,8 +25,7 @@ def preview(
     """Give the clocks of a pipeline what they must know beforehand; only a plan with `perfect` needs it. `starts` are
     the positions at which the run itself will begin.
     """
-    sides = (plan,) if plan.derived is None else plan.derived.sides
-    if not any(_is_perfect(side.event_time) for side in sides):
+    if not any(_is_perfect(stream.event_time) for stream in plan.read):
         return
     times: dict[str, list[pl.Series]] = {}
     for number, one in enumerate(plan.inputs):

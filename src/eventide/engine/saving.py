@@ -29,6 +29,8 @@ def save(pipeline: Pipeline) -> Snapshot:
     if pipeline.windows is not None:
         frames.update({f"windows.{name}": frame for name, frame in pipeline.windows.snapshot().items()})
     frames.update({f"steps.{name}": frame for name, frame in pipeline.steps.snapshot().items()})
+    if pipeline.front is not None:
+        frames.update({f"front.{name}": frame for name, frame in pipeline.front.steps.snapshot().items()})
     frames.update(pipeline.shapes.snapshot())
     clocks = monitor = None
     if pipeline.door is not None:
@@ -57,6 +59,8 @@ def load(pipeline: Pipeline, saved: Snapshot) -> None:
         if pipeline.door.monitor is not None and saved.values.get("monitor") is not None:
             pipeline.door.monitor.restore(saved.values["monitor"], saved.part("monitor."))
     pipeline.steps.restore(saved.part("steps."))
+    if pipeline.front is not None:
+        pipeline.front.steps.restore(saved.part("front."))
     if saved.values.get("sides") is not None:
         pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
     pipeline.shapes.restore(saved.frames)

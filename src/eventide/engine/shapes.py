@@ -12,6 +12,7 @@ import polars as pl
 
 from eventide.engine.columns import Types, output_schema
 from eventide.engine.detection import Detection, Released, ResultChain, result_chain
+from eventide.engine.front import behind_front
 from eventide.engine.outputs import Outputs, put, visible
 from eventide.engine.steps.rows import RowSteps, own_steps
 from eventide.engine.steps.shape import ResultShape
@@ -23,7 +24,8 @@ class OutputShapes:
     """The steps that make each output. `results` are the columns of windows, `lookups` the tables of side inputs."""
 
     def __init__(self, plan: Plan, results: Types | None, detection: Detection | None, lookups: SideTables) -> None:
-        self._plan = plan
+        self._whole = plan
+        self._plan = behind_front(plan)
         self._results = results
         self._lookups = lookups
         self._detection = detection
@@ -67,7 +69,7 @@ class OutputShapes:
         """The columns of an output, known before anything runs."""
         if self._detection is not None and name in self._detection.schemas():
             return self._detection.schemas()[name]
-        return output_schema(self._plan, name, self._results)
+        return output_schema(self._whole, name, self._results)
 
     def _steps(self, output: str, main: tuple[Step, ...]) -> tuple[Step, ...]:
         return {branch.name: branch.steps for branch in self._plan.branches}.get(output, main)

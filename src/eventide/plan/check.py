@@ -13,7 +13,7 @@ from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
 from eventide.plan.check_detection import columns_behind, detection_problems, step_problems
 from eventide.plan.derived import Enrich
 from eventide.plan.derived_check import deduplicate_problems, derived_columns, enriched_columns, horizon_problems
-from eventide.plan.detection import ALERTS
+from eventide.plan.detection import ALERTS, Anomaly, Peaks, Trend
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
@@ -52,6 +52,7 @@ def problems_of(plan: Plan) -> Iterator[Problem]:
     yield from horizon_problems(plan)
     if plan.aggregate is not None:
         yield from _windows(plan, plan.aggregate, columns)
+        yield from _completeness(plan, plan.aggregate)
         columns = _result_columns(plan.aggregate, columns)
         _, found = _steps("results", plan.finish, columns)
         yield from found
@@ -240,6 +241,22 @@ def _settings(query: WindowedAggregate) -> Iterator[Problem]:
             'fill="empty" is for tumbling, sliding and calendar windows without lateness or early results',
             "Leave it out",
         )
+
+
+def _completeness(plan: Plan, query: WindowedAggregate) -> Iterator[Problem]:
+    """Where nobody sees which events came too late for which window, nothing can be said of it."""
+    if not query.completeness:
+        return
+    remedy = "Leave completeness= out"
+    if plan.derived is not None:
+        what = "completeness is not known behind a join or captures: what comes too late is late in their own streams"
+        yield Problem("window", what, f"{remedy}, or ask for it on a stream without them")
+    elif any(isinstance(step, Anomaly | Peaks | Trend) for step in plan.after):
+        what = "completeness is not known behind anomaly, mark_peaks or trend, which let no late event pass"
+        yield Problem("window", what, f"{remedy}, or put them behind the windows")
+    if isinstance(query.window, Session | Count):
+        what = "completeness is not known of session and count windows: an event that comes too late is part of none"
+        yield Problem("window", what, f"{remedy}, or use tumbling, sliding or calendar windows")
 
 
 def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:

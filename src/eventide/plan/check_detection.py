@@ -120,12 +120,25 @@ def _in_front_of_windows(plan: Plan) -> Iterator[Problem]:
 
 
 def _beside_others(plan: Plan) -> Iterator[Problem]:
-    """Detection among events waits for their order; copies and side inputs are found as they come."""
-    ordered = [step for step in plan.after if isinstance(step, OrderedStep)]
-    if ordered and any(isinstance(step, Deduplicate | Enrich) for step in plan.after):
+    """Copies and side inputs are found as rows come, detection waits for their order."""
+    ordered = [number for number, step in enumerate(plan.after) if isinstance(step, OrderedStep)]
+    behind = plan.after[ordered[0] :] if ordered else ()
+    if any(isinstance(step, Deduplicate | Enrich) for step in behind):
+        first = plan.after[ordered[0]]
+        assert isinstance(first, OrderedStep)
         yield Problem(
-            _where(ordered[0]), "it stands among events with deduplicate or enrich", "Put it behind the windows"
+            _where(first),
+            "deduplicate or enrich stands behind it, where rows have been put in order",
+            "Call deduplicate and enrich in front of it",
         )
+    if plan.aggregate is None:
+        for branch in plan.branches:
+            if branch.steps[: len(plan.front)] != plan.front:
+                yield Problem(
+                    f"output {branch.name}",
+                    "it leaves the stream in front of deduplicate or enrich, behind which events are put in order",
+                    "Call output behind them",
+                )
 
 
 def _where(step: OrderedStep) -> str:

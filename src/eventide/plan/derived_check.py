@@ -123,9 +123,7 @@ def horizon_problems(plan: Plan) -> Iterator[Problem]:
                 "so a copy in between would count twice",
                 "Make within at least as long",
             )
-    plans = (*(() if plan.derived is None else plan.derived.sides), plan)
-    missed = {step.misses for one in plans for step in one.enriched if step.misses is not None}
-    for name in sorted(name for name in missed if plan.outputs.count(name) > 1):
+    for name in sorted(name for name in {*plan.misses} if plan.outputs.count(name) > 1):
         yield Problem("enrich", f"two outputs are named {name!r}", "Give misses= another name")
     for branch in plan.branches:
         if plan.aggregate is None and len(_copies(branch.steps)) > len(_copies(plan.after)):

@@ -160,10 +160,9 @@ def _pairs(on: Keys) -> Pairs:
 
 
 def _side(plan: Plan, where: str) -> Plan:
-    """The plan of one side: a stream with an event time and nothing behind it but row-wise steps."""
-    if plan.event_time is None:
-        what = "one side is a derived stream already" if plan.derived else "one side has no event time"
-        raise PlanError.of(where, what, "Call it on streams that are read and have an event_time")
+    """The plan of one side: a stream with an event time, or a derived one, and nothing behind it but row-wise steps."""
+    if plan.event_time is None and plan.derived is None:
+        raise PlanError.of(where, "one side has no event time", "Call it on streams that have an event_time")
     if plan.aggregate is not None or plan.branches or plan.writes:
         raise PlanError.of(
             where, "one side has windows, outputs or sinks already", "Join first, then group_by, output and write"

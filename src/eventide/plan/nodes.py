@@ -146,11 +146,30 @@ class Plan:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs."""
-        sides = () if self.derived is None else self.derived.sides
-        missed = [one.misses for plan in (*sides, self) for one in plan.enriched if one.misses is not None]
         watched = (ALERTS,) if self.watched else ()
         rates = (rate.name for rate in self.rates)
-        return (RESULTS, LATE, DEAD_LETTERS, *missed, *watched, *rates, *(branch.name for branch in self.branches))
+        return (RESULTS, LATE, DEAD_LETTERS, *self.misses, *watched, *rates, *(branch.name for branch in self.branches))
+
+    @property
+    def front(self) -> tuple[Step, ...]:
+        """The row-wise steps in front of detection among events, where they leave copies out or look side inputs up."""
+        order = [number for number, step in enumerate(self.after) if isinstance(step, OrderedStep)]
+        steps = self.after[: order[0]] if order else ()
+        return steps if any(isinstance(step, Deduplicate | Enrich) for step in steps) else ()
+
+    @property
+    def misses(self) -> tuple[str, ...]:
+        """The outputs of rows that side inputs do not know, those of its sides first."""
+        sides = () if self.derived is None else self.derived.sides
+        mine = (one.misses for one in self.enriched if one.misses is not None)
+        return (*(name for side in sides for name in side.misses), *mine)
+
+    @property
+    def read(self) -> tuple[Plan, ...]:
+        """The streams that are read: itself, or those that a derived one is made of in the end."""
+        if self.derived is None:
+            return (self,)
+        return tuple(plan for side in self.derived.sides for plan in side.read)
 
     @property
     def enriched(self) -> tuple[Enrich, ...]:

@@ -32,7 +32,8 @@ def means_of(
     room = KEYS_MOST if bytes_most is None else max(min(KEYS_MOST, bytes_most // 2 // KEY_BYTES), 1)
     bound = None
     if bytes_most is not None:
-        bound = Memory(max(bytes_most // 2 // workers, 1), None if spill is None else Path(spill))
+        half = max(bytes_most // 2, 1)
+        bound = Memory(max(half // workers, 1), None if spill is None else Path(spill), half)
     elif spill is not None:
         raise ValueError(f"spill={str(spill)!r} is where state beyond memory= goes: give memory= too")
     if workers == 1:

@@ -38,6 +38,10 @@ _NEARLY = {
 _OPTIONAL = ("early", "op", "log", "window_number")
 
 
+_FIXED_BYTES = 2**40
+"""What cannot go to the disk may stay in these tests of what can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A source that only says what its columns are: entries are put in by hand."""
@@ -81,7 +85,7 @@ def plan_answer(
 ) -> Outputs:
     """What the pipeline of any plan over one source gives for the entries in the same order, run in some manner."""
     crews = cycle(manner.crews)
-    pipeline = Pipeline.of(plan, manner.workers, means=_means(manner, next(crews)))
+    pipeline = Pipeline.of(plan, manner.workers, means=means_of(manner, next(crews)))
     assert pipeline.clocks is not None
     for log in logs:
         pipeline.clocks.add(log)
@@ -92,13 +96,14 @@ def plan_answer(
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
             files = pipeline.snapshot().to_files()
-            pipeline = Pipeline.of(plan, manner.workers, means=_means(manner, next(crews)))
+            pipeline = Pipeline.of(plan, manner.workers, means=means_of(manner, next(crews)))
             pipeline.restore(Snapshot.from_files(files))
     return outputs
 
 
-def _means(manner: Manner, crew: Crew | None) -> Means:
-    return Means(crew, None if manner.memory is None else Memory(manner.memory))
+def means_of(manner: Manner, crew: Crew | None = None) -> Means:
+    """What a pipeline that is run in some manner may use of the machine."""
+    return Means(crew, None if manner.memory is None else Memory(manner.memory, fixed_bytes=_FIXED_BYTES))
 
 
 def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entry]]:

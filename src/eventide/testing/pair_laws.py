@@ -18,7 +18,7 @@ from eventide.engine.snapshot import Snapshot
 from eventide.flow import Batch
 from eventide.plan import LATE, RESULTS, Derived, Input, Plan
 from eventide.semantics.eventtime import EventTime
-from eventide.testing.laws import Columns, Manner, batches, frame_of, rows_of
+from eventide.testing.laws import Columns, Manner, batches, frame_of, means_of, rows_of
 from eventide.testing.reference import Entry, Event, Finished, Heartbeat, Idle
 from eventide.testing.reference.pairs import Name, PairAnswer, derived_reference
 
@@ -55,13 +55,13 @@ def answer(plan: Plan, entries: Sequence[Entry], logs: Sequence[Sequence[str]], 
         assert pipeline.accounting.total.closes, f"the accounting does not close: {pipeline.accounting.total}"
         if number in manner.restarts:
             files = pipeline.snapshot().to_files()
-            pipeline = Pipeline.of(plan, manner.workers)
+            pipeline = Pipeline.of(plan, manner.workers, means=means_of(manner))
             pipeline.restore(Snapshot.from_files(files))
     return outputs, pipeline.accounting.total
 
 
 def _fresh(plan: Plan, logs: Sequence[Sequence[str]], manner: Manner) -> Pipeline:
-    pipeline = Pipeline.of(plan, manner.workers)
+    pipeline = Pipeline.of(plan, manner.workers, means=means_of(manner))
     for source, names in enumerate(logs):
         for log in names:
             pipeline.add_log(log, source)

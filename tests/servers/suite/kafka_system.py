@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.servers.conftest import Topics
-from tests.servers.suite.system import SCHEMA, Row, micros
+from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
 
 import eventide as et
 from eventide.flow import Sink
+from eventide.testing.link import Link
 from eventide.testing.services.kafka import Kafka
 
 WRONG: dict[str, Any] = {
@@ -20,69 +21,55 @@ WRONG: dict[str, Any] = {
     "sasl.username": "env:SUITE_USER",
     "sasl.password": "env:SUITE_PASSWORD",
 }
+NOBODY = "127.0.0.1:9"
 
 
-class KafkaSystem:
+class KafkaSystem(System):
     """A broker of its own."""
 
-    follows = True
-    remote = True
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.broker = Kafka()
+        link = Link(self.broker.linked)
+        self.broker.through = link.port
+        self.put_behind_link(self.broker, link)
+        self.address = f"127.0.0.1:{link.port}"
+        self._topics = Topics(self.broker.address)
+        self._made: dict[str, str] = {}
 
-    def __init__(self) -> None:
-        self.server = Kafka()
-        self.server.start()
-        self._topics = Topics(self.server.address)
-        self._places: dict[str, str] = {}
-
-    def stop(self) -> None:
-        self.server.stop()
-
-    def start(self) -> None:
-        self.server.start()
-
-    close = stop
+    def make(self, name: str) -> None:
+        self._made[name] = self._topics.make(max_message_bytes="33554432")
 
     def _topic(self, place: str) -> str:
-        if place not in self._places:
-            self._places[place] = self._topics.make(max_message_bytes="33554432")
-        return self._places[place]
+        return self._made[self.named(place)]
 
     def put(self, place: str, rows: Sequence[Row]) -> None:
-        self._topics.send(self._topic(place), *(json.dumps(row, ensure_ascii=False) for row in rows))
-
-    def broken(self, place: str) -> None:
-        self.put(place, [{"id": -1, "x": "much"}])
+        self._topics.send(self._topic(place), *map(as_json, rows))
 
     def stream(self, place: str, *, follow: bool = False) -> et.Stream:
-        topic = self._topic(place)
-        return et.read_kafka(topic, servers=self.server.address, schema=SCHEMA, bounded=not follow)
+        return et.read_kafka(self._topic(place), servers=self.address, schema=SCHEMA, bounded=not follow, patience="2m")
 
-    def refused(self) -> et.Stream:
-        return et.read_kafka("t", servers=self.server.address, schema=SCHEMA, settings=WRONG, patience="500ms")
+    def refused_stream(self) -> et.Stream:
+        return et.read_kafka("t", servers=self.address, schema=SCHEMA, settings=WRONG, patience="500ms")
 
-    def away(self) -> et.Stream:
-        return et.read_kafka("t", servers="127.0.0.1:9", schema=SCHEMA, patience="500ms")
-
-
-class KafkaSinkSystem(KafkaSystem):
-    """The same, to be written to."""
+    def away_stream(self) -> et.Stream:
+        return et.read_kafka("t", servers=NOBODY, schema=SCHEMA, patience="500ms")
 
     def sink(self, place: str) -> Sink:
-        return et.write_kafka(self._topic(place), servers=self.server.address, patience="30s")
+        return et.write_kafka(self._topic(place), servers=self.address, patience="2m")
 
     def rows(self, place: str) -> list[dict[str, Any]]:
-        settings = {"bootstrap.servers": self.server.address, "group.id": "s", "isolation.level": "read_committed"}
+        settings = {"bootstrap.servers": self.broker.address, "group.id": "s", "isolation.level": "read_committed"}
         consumer = Consumer({**settings, "enable.partition.eof": True})
         consumer.assign([TopicPartition(self._topic(place), 0, 0)])
         found = []
         while (message := consumer.poll(30)) is not None and message.error() is None:
-            row = json.loads(message.value() or b"{}")
-            found.append({**row, "at": micros(row["at"])})
+            found.append(of_json(message.value() or b"{}"))
         consumer.close()
         return found
 
-    def refused(self) -> Sink:  # type: ignore[override] # the other direction
-        return et.write_kafka("t", servers=self.server.address, settings=WRONG, patience="500ms")
+    def refused_sink(self) -> Sink:
+        return et.write_kafka("t", servers=self.address, settings=WRONG, patience="500ms")
 
-    def away(self) -> Sink:  # type: ignore[override] # the other direction
-        return et.write_kafka("t", servers="127.0.0.1:9", patience="500ms")
+    def away_sink(self) -> Sink:
+        return et.write_kafka("t", servers=NOBODY, patience="500ms")

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
-from tests.servers.suite.system import SCHEMA, micros
+import pytest
+from tests.servers.suite.system import SCHEMA, System, micros
 
 import eventide as et
 from eventide.flow import Sink
 
+_LOCAL = "it lies in files of this machine, which are never away and ask for no password"
 
-class FilesSystem:
+
+class FilesSystem(System):
     """NDJSON files in a folder of their own."""
 
-    remote = False
+    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("a wrong password", "away at the start", "write through a restart", "write through faults"), _LOCAL
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
         self._folder = tempfile.TemporaryDirectory(prefix="eventide-files-")
-
-    def stop(self) -> None:
-        raise AssertionError("files are never away")
-
-    start = stop
 
     def close(self) -> None:
         self._folder.cleanup()
 
     def _path(self, place: str) -> Path:
-        return Path(self._folder.name) / "".join(one if one.isalnum() else "-" for one in place)
+        return Path(self._folder.name) / self.named(place)
 
     def sink(self, place: str) -> Sink:
         return et.write_ndjson(self._path(place))
@@ -39,11 +41,6 @@ class FilesSystem:
     def rows(self, place: str) -> list[dict[str, Any]]:
         lines = self._path(place).read_text().splitlines()
         return [{**row, "at": micros(row["at"])} for row in map(json.loads, lines)]
-
-    def refused(self) -> Sink:
-        raise AssertionError("files ask for no password")
-
-    away = refused
 
 
 class DuckDbSystem(FilesSystem):

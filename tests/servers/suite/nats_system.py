@@ -3,102 +3,88 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nats
+import pytest
 from nats.js.api import StreamConfig
-from tests.servers.suite.system import SCHEMA, Row, micros
+from tests.servers.suite.system import SCHEMA, Row, System, as_json, of_json
 
 import eventide as et
 from eventide.flow import Sink
 from eventide.testing.services.nats import Nats
 
+NOBODY = "nats://127.0.0.1:9"
 
-class NatsSystem:
+
+class NatsSystem(System):
     """A server of its own, and one that asks for a password."""
 
-    follows = True
-    remote = True
+    patient = ("nats.source", "nats.sink")
 
-    def __init__(self) -> None:
-        self.server, self._guarded = Nats(), Nats(user="air", password="wind")
-        self.server.start()
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self._own, self._guarded = Nats(), Nats(user="air", password="wind")
+        self.put_behind_link(self._own)
         self._guarded.start()
-        self._places: dict[str, str] = {}
-
-    def stop(self) -> None:
-        self.server.stop()
-
-    def start(self) -> None:
-        self.server.start()
+        self.address = f"nats://127.0.0.1:{self.link.port}"
 
     def close(self) -> None:
-        self.server.stop()
+        super().close()
         self._guarded.stop()
 
     def _on(self, work: Any) -> Any:
         async def done() -> Any:
-            connection = await nats.connect(self.server.address)
+            connection = await nats.connect(self._own.address)
             try:
-                return await work(connection.jetstream())
+                return await work(connection.jetstream(timeout=60))
             finally:
                 await connection.close()
 
         return asyncio.run(done())
 
-    def _stream(self, place: str) -> str:
-        if place not in self._places:
-            name = self._places[place] = f"PLACE{len(self._places)}"
-            self._on(lambda js: js.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"])))
-        return self._places[place]
+    def make(self, name: str) -> None:
+        self._on(lambda js: js.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"])))
 
     def put(self, place: str, rows: Sequence[Row]) -> None:
-        subject = f"{self._stream(place)}.rows"
+        subject = f"{self.named(place)}.rows"
 
         async def work(js: Any) -> None:
             for row in rows:
-                await js.publish(subject, json.dumps(row, ensure_ascii=False).encode())
+                await js.publish(subject, as_json(row))
 
         self._on(work)
 
-    def broken(self, place: str) -> None:
-        self.put(place, [{"id": -1, "x": "much"}])
-
     def stream(self, place: str, *, follow: bool = False) -> et.Stream:
-        return et.read_nats(self._stream(place), servers=self.server.address, schema=SCHEMA, follow=follow)
+        return et.read_nats(self.named(place), servers=self.address, schema=SCHEMA, follow=follow)
 
-    def refused(self) -> et.Stream:
+    def refused_stream(self) -> et.Stream:
         return et.read_nats("T", env="SUITE_NATS", schema=SCHEMA)
 
-    def away(self) -> et.Stream:
-        return et.read_nats("T", servers="nats://127.0.0.1:9", schema=SCHEMA)
+    def away_stream(self) -> et.Stream:
+        return et.read_nats("T", servers=NOBODY, schema=SCHEMA)
 
     @property
-    def secret(self) -> tuple[str, str]:
-        """The variable with a wrong password, and its text."""
-        return "SUITE_NATS", f"nats://air:hush@127.0.0.1:{self._guarded.port}"
-
-
-class NatsSinkSystem(NatsSystem):
-    """The same, to be written to."""
+    def secrets(self) -> Mapping[str, str]:
+        return {"SUITE_NATS": f"nats://air:hush@127.0.0.1:{self._guarded.port}"}
 
     def sink(self, place: str) -> Sink:
-        return et.write_nats(f"{self._stream(place)}.out", servers=self.server.address)
+        return et.write_nats(f"{self.named(place)}.out", servers=self.address)
 
     def rows(self, place: str) -> list[dict[str, Any]]:
-        name = self._stream(place)
+        name = self.named(place)
 
         async def work(js: Any) -> list[Any]:
             state = (await js.stream_info(name)).state
             messages = [await js.get_msg(name, number) for number in range(state.first_seq, state.last_seq + 1)]
-            return [json.loads(one.data) for one in messages]
+            return [of_json(one.data) for one in messages]
 
-        return [{**row, "at": micros(row["at"])} for row in self._on(work)]
+        found: list[dict[str, Any]] = self._on(work)
+        return found
 
-    def refused(self) -> Sink:  # type: ignore[override] # the other direction
+    def refused_sink(self) -> Sink:
         return et.write_nats("t", env="SUITE_NATS")
 
-    def away(self) -> Sink:  # type: ignore[override] # the other direction
-        return et.write_nats("t", servers="nats://127.0.0.1:9")
+    def away_sink(self) -> Sink:
+        return et.write_nats("t", servers=NOBODY)

@@ -2,85 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from tests.servers.suite.system import SCHEMA, Row, micros
+import pytest
+from psycopg.rows import dict_row
+from tests.servers.suite.system import INSTANTS, SCHEMA, Row, System, micros
 
 import eventide as et
 from eventide.flow import Sink
 from eventide.testing.services.postgres import Postgres
 
 COLUMNS = "id bigint, k text, x text, ok boolean, at timestamptz"
+NOBODY = "host=127.0.0.1 port=9 dbname=d"
 
 
-class PostgresSystem:
+class PostgresSystem(System):
     """A server of its own."""
 
     follows = False
-    remote = True
+    patient = ("postgres.source", "postgres.sink")
 
-    def __init__(self) -> None:
-        self.server = Postgres()
-        self.server.start()
-        self._places: dict[str, str] = {}
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self._own = Postgres()
+        self.put_behind_link(self._own)
+        self.address = f"postgresql://postgres@127.0.0.1:{self.link.port}/postgres"
         self.asked("CREATE ROLE keeper LOGIN PASSWORD 'wind'")
 
-    def stop(self) -> None:
-        self.server.stop()
-
-    def start(self) -> None:
-        self.server.start()
-
-    close = stop
+    def kill(self) -> None:
+        """By the signal that is its stop without any farewell."""
+        self.server.stop(how=signal.SIGQUIT)
 
     def asked(self, query: str, rows: Sequence[tuple[Any, ...]] = ()) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.address, autocommit=True) as connection, connection.cursor() as cursor:
+        with psycopg.connect(self._own.address, autocommit=True) as connection, connection.cursor() as cursor:
             if rows:
                 cursor.executemany(query, rows)
                 return []
             cursor.execute(query)
             return cursor.fetchall() if cursor.description else []
 
-    def _table(self, place: str) -> str:
-        return self._places.setdefault(place, f"place{len(self._places)}")
-
     def put(self, place: str, rows: Sequence[Row]) -> None:
-        table = self._table(place)
+        table = self.named(place)
         self.asked(f"CREATE TABLE IF NOT EXISTS {table} ({COLUMNS})")
-        self.asked(f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s)", [tuple(row.values()) for row in rows])
-
-    def broken(self, place: str) -> None:
-        self.put(place, [{"id": -1, "k": None, "x": "much", "ok": None, "at": None}])
+        values = [tuple(row.get(name) for name in SCHEMA) for row in rows]
+        self.asked(f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s)", values)
 
     def stream(self, place: str, *, follow: bool = False) -> et.Stream:
-        return et.read_postgres(self._table(place), dsn=self.server.address, schema=SCHEMA, order_by="id")
+        return et.read_postgres(self.named(place), dsn=self.address, schema=SCHEMA, order_by="id")
 
-    def refused(self) -> et.Stream:
+    def refused_stream(self) -> et.Stream:
         return et.read_postgres("t", env="SUITE_PG", schema=SCHEMA, order_by="id")
 
-    def away(self) -> et.Stream:
-        return et.read_postgres("t", dsn="host=127.0.0.1 port=9 dbname=d", schema=SCHEMA, order_by="id")
+    def away_stream(self) -> et.Stream:
+        return et.read_postgres("t", dsn=NOBODY, schema=SCHEMA, order_by="id")
 
     @property
-    def secret(self) -> tuple[str, str]:
-        """The variable with a wrong password, and its text."""
-        return "SUITE_PG", f"postgresql://keeper:hush@127.0.0.1:{self.server.port}/postgres"
-
-
-class PostgresSinkSystem(PostgresSystem):
-    """The same, to be written to."""
+    def secrets(self) -> Mapping[str, str]:
+        return {"SUITE_PG": f"postgresql://keeper:hush@127.0.0.1:{self._own.port}/postgres"}
 
     def sink(self, place: str) -> Sink:
-        return et.write_postgres(self._table(place), dsn=self.server.address, create=True)
+        return et.write_postgres(self.named(place), dsn=self.address, create=True)
 
     def rows(self, place: str) -> list[dict[str, Any]]:
-        found = self.asked(f"SELECT id, k, x, ok, at FROM {self._table(place)} ORDER BY _epoch, id")
-        return [{**dict(zip(SCHEMA, row, strict=True)), "at": micros(row[4])} for row in found]
+        with psycopg.connect(self._own.address, row_factory=dict_row) as connection:
+            found = connection.execute(f"SELECT * FROM {self.named(place)}").fetchall()
+        return [
+            {name: micros(value) if name in INSTANTS else value for name, value in row.items() if name[0] != "_"}
+            for row in found
+        ]
 
-    def refused(self) -> Sink:  # type: ignore[override] # the other direction
+    def refused_sink(self) -> Sink:
         return et.write_postgres("t", env="SUITE_PG", create=True)
 
-    def away(self) -> Sink:  # type: ignore[override] # the other direction
-        return et.write_postgres("t", dsn="host=127.0.0.1 port=9 dbname=d", create=True)
+    def away_sink(self) -> Sink:
+        return et.write_postgres("t", dsn=NOBODY, create=True)

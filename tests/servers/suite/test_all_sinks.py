@@ -1,23 +1,17 @@
-"""One suite for all sinks that take whole epochs."""
+"""One suite for all sinks that take whole epochs; what one cannot do its system says."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers.suite.system import SinkSystem
-from tests.servers.suite.systems import SINKS
+from tests.servers.suite.system import System
+from tests.servers.suite.systems import SINKS, able
 
 import eventide as et
-from eventide.connectors.nats import sink as nats_sink
-from eventide.connectors.postgres import sink as postgres_sink
 from eventide.flow import INSTANT, EpochSink, EpochWriter, Opening
-
-remote = pytest.mark.parametrize("system", [name for name, kind in SINKS.items() if kind.remote], indirect=True)
-"""Those that can be away: not what lies in files of this process."""
 
 COLUMNS: dict[str, pl.DataType] = {
     "id": pl.Int64(),
@@ -52,38 +46,25 @@ def by_id(row: dict[str, Any]) -> int:
     return int(row["id"])
 
 
-@pytest.fixture(scope="module", params=SINKS)
-def system(request: pytest.FixtureRequest) -> Iterator[SinkSystem]:
-    made = SINKS[request.param]()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest) -> str:
-    """A place that no other test has."""
-    return str(request.node.name)
-
-
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts are short, and many enough for a restart."""
-    for module in (nats_sink, postgres_sink):
-        monkeypatch.setattr(module, "_WAITS_S", (0.05,) * 400)
+    system.be_patient(monkeypatch, (0.05,) * 400)
 
 
-def opened(system: SinkSystem, place: str) -> EpochWriter:
+def opened(system: System, place: str) -> EpochWriter:
     sink = system.sink(place)
     assert isinstance(sink, EpochSink)
     return sink.open_epochs(Opening("late", COLUMNS, (), f"run of {place}"[:60]))
 
 
-def visible(system: SinkSystem, place: str) -> list[dict[str, Any]]:
+def visible(system: System, place: str) -> list[dict[str, Any]]:
     return sorted(system.rows(place), key=by_id)
 
 
+@able(SINKS, "whole epochs")
 @pytest.mark.parametrize("before", [2, 3])
-def test_every_epoch_is_visible_once_wherever_a_run_was_killed(system: SinkSystem, place: str, before: int) -> None:
+def test_every_epoch_is_visible_once_wherever_a_run_was_killed(system: System, place: str, before: int) -> None:
     """Epoch 3 was decided; it had been delivered or not before the crash. Types, nulls and any text stay as they are."""
     writer = opened(system, place)
     writer.recover(0, EPOCHS[1], {})
@@ -105,7 +86,19 @@ def test_every_epoch_is_visible_once_wherever_a_run_was_killed(system: SinkSyste
     assert visible(system, place) == shown(4)
 
 
-def test_a_large_row_arrives_whole(system: SinkSystem, place: str) -> None:
+@able(SINKS)
+def test_rows_of_a_run_without_a_state_folder_arrive(system: System, place: str) -> None:
+    writer = system.sink(place).open("late", COLUMNS, ())
+    for rows in EPOCHS:
+        writer.write(rows)
+        writer.commit()
+    found = visible(system, place) if "whole epochs" in system.cannot else None
+    writer.close()
+    assert (visible(system, place) if found is None else found) == shown(4)
+
+
+@able(SINKS, "whole epochs")
+def test_a_large_row_arrives_whole(system: System, place: str) -> None:
     writer = opened(system, place)
     writer.recover(0, EPOCHS[1], {})
     writer.deliver(1, frame((1, "ü" * 300_000, 1.0, True, 0)))
@@ -113,10 +106,8 @@ def test_a_large_row_arrives_whole(system: SinkSystem, place: str) -> None:
     assert [len(row["k"]) for row in system.rows(place)] == [300_000]
 
 
-@remote
-def test_a_server_that_goes_away_in_the_middle_and_comes_back_has_every_row_once(
-    system: SinkSystem, place: str
-) -> None:
+@able(SINKS, "write through a restart")
+def test_a_server_that_goes_away_in_the_middle_and_comes_back_has_every_row_once(system: System, place: str) -> None:
     writer = opened(system, place)
     writer.recover(0, EPOCHS[1], {})
     writer.deliver(1, EPOCHS[0])
@@ -131,24 +122,68 @@ def test_a_server_that_goes_away_in_the_middle_and_comes_back_has_every_row_once
     assert visible(system, place) == shown(4)
 
 
-@remote
+@able(SINKS, "write through faults")
+def test_a_network_with_faults_costs_no_row_and_doubles_none(system: System, place: str) -> None:
+    """Epochs of 40 rows, with the link cut, held, reset with the answers lost, and slow while they are delivered."""
+    epochs = [frame(*((40 * n + i, "x" * 2_000, i / 4, True, i) for i in range(40))) for n in range(5)]
+    writer = opened(system, place)
+    writer.recover(0, EPOCHS[1], {})
+    writer.deliver(1, epochs[0])
+    done = threading.Event()
+
+    def disturb() -> None:
+        done.wait(0.3)
+        system.link.reset()
+        system.link.heal()
+
+    try:
+        for number, begin in enumerate((system.link.cut, system.link.hold, lose_answers(system), slow(system)), 2):
+            begin()
+            healing = threading.Thread(target=disturb)
+            healing.start()
+            writer.deliver(number, epochs[number - 1])
+            healing.join()
+    finally:
+        done.set()
+        system.link.heal()
+    writer.close()
+    assert [row["id"] for row in visible(system, place)] == list(range(200))
+
+
+def lose_answers(system: System) -> Any:
+    return lambda: system.link.hold(answers_only=True)
+
+
+def slow(system: System) -> Any:
+    """40 rows of 2 kB take about a second."""
+    return lambda: system.link.slow(100_000)
+
+
+@able(SINKS, "away at the start")
 def test_a_server_that_is_away_at_the_start_is_told_with_a_remedy(
-    system: SinkSystem, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (nats_sink, postgres_sink):
-        monkeypatch.setattr(module, "_WAITS_S", (0.01,))
-    with pytest.raises(et.SinkError, match=r"Check that the server runs|Is the broker running"):
-        system.away().open("late", COLUMNS, ())
+    system.be_patient(monkeypatch, (0.01,))
+    with pytest.raises(et.SinkError, match=r"Check|Mend that|Is the broker running"):
+        tried(system.away_sink())
 
 
-@remote
-def test_a_wrong_password_is_told_without_it(system: SinkSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (nats_sink, postgres_sink):
-        monkeypatch.setattr(module, "_WAITS_S", (0.01,))
-    name, text = getattr(system, "secret", ("SUITE_PASSWORD", "hush"))
-    monkeypatch.setenv("SUITE_USER", "me")
-    monkeypatch.setenv(name, text)
-    sink = system.refused()
+@able(SINKS, "a wrong password")
+def test_a_wrong_password_is_told_without_it(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.be_patient(monkeypatch, (0.01,))
+    for name, text in system.secrets.items():
+        monkeypatch.setenv(name, text)
+    sink = system.refused_sink()
     with pytest.raises(et.SinkError) as caught:
-        sink.open("late", COLUMNS, ())
+        tried(sink)
     assert "hush" not in f"{caught.value} {caught.value.__cause__} {sink!r}"
+
+
+def tried(sink: Any) -> None:
+    """Send something."""
+    writer = sink.open("late", COLUMNS, ())
+    try:
+        writer.write(EPOCHS[0])
+        writer.commit()
+    finally:
+        writer.abort()

@@ -1,38 +1,30 @@
-"""One suite for all sources of rows that come from a server."""
+"""One suite for all sources of rows that come from a server; what one cannot do its system says."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers.suite.system import Row, SourceSystem
-from tests.servers.suite.systems import SOURCES
+from tests.servers.suite.system import Row, System
+from tests.servers.suite.systems import SOURCES, able
 
 import eventide as et
-from eventide.connectors.nats import source as nats_source
-from eventide.connectors.postgres import source as postgres_source
-from eventide.flow import LogReader, LogSet, Position, ReadContext
+from eventide.flow import LogReader, Position, ReadContext
 from eventide.runners.embedded import Running
 
+_PATIENCE_S = 60
 DAY = "2026-01-31T12:00:00.123456+00:00"
 
 
-@pytest.fixture(scope="module", params=SOURCES)
-def system(request: pytest.FixtureRequest) -> Iterator[SourceSystem]:
-    made = SOURCES[request.param]()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest) -> str:
-    """A place that no other test has."""
-    return str(request.node.name)
+@pytest.fixture(autouse=True)
+def patient(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between attempts are short, and many enough for a restart."""
+    system.be_patient(monkeypatch, (0.05,) * 2_000)
 
 
 def numbered(*numbers: int, text: str = "a") -> list[Row]:
@@ -40,32 +32,50 @@ def numbered(*numbers: int, text: str = "a") -> list[Row]:
 
 
 def read(
-    stream: et.Stream, rows: int | None = None, positions: dict[str, Position] | None = None, most: int = 7
+    stream: et.Stream, rows: int, positions: dict[str, Position] | None = None, most: int = 7
 ) -> tuple[pl.DataFrame, dict[str, Position]]:
-    """Rows of a source's one log to its end, or so many, and where its reader then stood."""
+    """So many rows of a source's one log, and where its reader then stands."""
     context = ReadContext()
     logs = stream.plan.inputs[0].source.open(context, positions or {})
     try:
-        return drawn(logs, context, rows, most)
+        reader: LogReader = logs.discover()[0]
+        found = drawn(reader, context, rows, most)
+        return found, {reader.log: dict(reader.position())}
     finally:
         logs.close()
 
 
-def drawn(logs: LogSet, context: ReadContext, rows: int | None, most: int) -> tuple[pl.DataFrame, dict[str, Position]]:
-    reader: LogReader = logs.discover()[0]
+def drawn(reader: LogReader, context: ReadContext, rows: int, most: int = 10) -> pl.DataFrame:
+    """So many rows, as they come."""
     found: list[pl.DataFrame] = []
-    while not reader.finished and (rows is None or sum(one.height for one in found) < rows):
-        batch = reader.read(most if rows is None else min(most, rows - sum(one.height for one in found)))
+    behind = int(reader.position().get("offset") or 0) - 1
+    while (left := rows - sum(one.height for one in found)) > 0:
+        batch = reader.read(min(most, left))
         if batch is None:
-            context.wake.wait(1)
+            assert not reader.finished, f"the log ended {left} rows early"
+            assert context.wake.wait(_PATIENCE_S), f"{left} rows did not come"
             context.wake.clear()
         else:
-            assert batch.rows.get_column("_offset").is_sorted()
+            offsets = [behind, *batch.rows.get_column("_offset")]
+            assert offsets == sorted(set(offsets)), "offsets grow"
+            behind = offsets[-1]
             found.append(batch.rows)
-    return pl.concat(found), {reader.log: dict(reader.position())}
+    return pl.concat(found)
 
 
-def test_types_nulls_and_any_text_arrive_as_they_were_sent(system: SourceSystem, place: str) -> None:
+def ended_after(rows: int, total: int) -> Callable[[Running], Callable[[], None]]:
+    """Stops a run when it has received so many more rows, or so many in all."""
+
+    def observe(running: Running) -> Callable[[], None]:
+        counted = running.pipeline.accounting.total
+        until = min(counted.received + rows, total)
+        return lambda: running.stop.set() if running.pipeline.accounting.total.received >= until else None
+
+    return observe
+
+
+@able(SOURCES)
+def test_types_nulls_and_any_text_arrive_as_they_were_sent(system: System, place: str) -> None:
     nothing = dict.fromkeys(("k", "x", "ok", "at"))
     rows: list[Row] = [
         {"id": -(2**63), "k": "ü \U0001f30d \u0000 \\ \" ' \n\t".replace("\0", ""), "x": 0.1, "ok": True, "at": DAY},
@@ -73,7 +83,7 @@ def test_types_nulls_and_any_text_arrive_as_they_were_sent(system: SourceSystem,
     ]
     middle: list[Row] = [{"id": number, **nothing} for number in range(3)]
     system.put(place, [rows[0], *middle, rows[1]])
-    got, _ = read(system.stream(place))
+    got, _ = read(system.stream(place), 5)
     assert got.get_column("_offset").is_unique().all()
     expected = [
         (*list(row.values())[:4], row["at"] and datetime.fromisoformat(row["at"]).astimezone(UTC))
@@ -82,108 +92,124 @@ def test_types_nulls_and_any_text_arrive_as_they_were_sent(system: SourceSystem,
     assert got.select("id", "k", "x", "ok", "at").rows() == expected
 
 
-def test_large_rows_and_their_order_survive(system: SourceSystem, place: str) -> None:
+@able(SOURCES)
+def test_large_rows_and_their_order_survive(system: System, place: str) -> None:
     system.put(place, numbered(*range(40), text="ü" * 300_000))
-    got, _ = read(system.stream(place))
+    got, _ = read(system.stream(place), 40)
     assert got.get_column("id").to_list() == list(range(40))
     assert got.get_column("k").str.len_chars().to_list() == [300_000] * 40
 
 
-def test_reading_goes_on_at_any_position(system: SourceSystem, place: str) -> None:
+@able(SOURCES)
+def test_reading_goes_on_at_any_position(system: System, place: str) -> None:
     system.put(place, numbered(*range(50)))
-    whole, _ = read(system.stream(place))
+    whole, _ = read(system.stream(place), 50)
     assert whole.get_column("id").to_list() == list(range(50))
     for cut in (1, 7, 26, 49):
         first, positions = read(system.stream(place), cut)
-        rest, _ = read(system.stream(place), positions=positions)
+        rest, _ = read(system.stream(place), 50 - cut, positions)
         both = pl.concat([first, rest]).drop("_arrival")
         assert both.equals(whole.drop("_arrival")), cut
 
 
-def test_what_breaks_the_schema_costs_itself(system: SourceSystem, place: str) -> None:
+@able(SOURCES, "dead letters")
+def test_what_breaks_the_schema_costs_itself(system: System, place: str) -> None:
     system.put(place, numbered(0, 1))
     system.broken(place)
     system.put(place, numbered(2, 3))
-    out = system.stream(place).run(show=False)
+    out = system.stream(place).run(show=False, observe=ended_after(5, 5))
     assert sorted(out.results.get_column("id").to_list()) == [0, 1, 2, 3]
     assert out.dead_letters.select("reason", "field").rows() == [('not a number: "much"', "x")]
     assert out.accounting.total.closes
 
 
-def test_a_run_that_is_stopped_and_goes_on_reads_everything_once(
-    system: SourceSystem, place: str, tmp_path: Path
-) -> None:
+@able(SOURCES)
+def test_a_run_that_is_stopped_and_goes_on_reads_everything_once(system: System, place: str, tmp_path: Path) -> None:
     system.put(place, numbered(*range(400)))
-
-    def ended_after(rows: int) -> Callable[[Running], Callable[[], None]]:
-        def observe(running: Running) -> Callable[[], None]:
-            total = running.pipeline.accounting.total
-            until = total.received + rows
-            return lambda: running.stop.set() if running.pipeline.accounting.total.received >= until else None
-
-        return observe
 
     for _ in range(12):
         stream = system.stream(place).write(et.write_ndjson(tmp_path / "out.ndjson"))
-        out = stream.run(show=False, state=tmp_path / "state", rows_max=50, observe=ended_after(120))
-        if out.finished:
+        out = stream.run(show=False, state=tmp_path / "state", rows_max=50, observe=ended_after(120, 400))
+        if out.accounting.total.received >= 400:
             break
-    assert out.finished
     assert pl.read_ndjson(tmp_path / "out.ndjson").get_column("id").to_list() == list(range(400))
     assert out.accounting.total.received == 400
 
 
-def test_a_server_that_goes_away_in_the_middle_and_comes_back_costs_nothing(
-    system: SourceSystem, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (nats_source, postgres_source):
-        monkeypatch.setattr(module, "_WAITS_S", (0.05,) * 2_000)
+@able(SOURCES, "read through a restart")
+def test_a_server_that_goes_away_in_the_middle_and_comes_back_costs_nothing(system: System, place: str) -> None:
     count = 60 if system.follows else 600
     system.put(place, numbered(*range(count), text="x" * (100 if system.follows else 200_000)))
     context = ReadContext()
     logs = system.stream(place, follow=system.follows).plan.inputs[0].source.open(context, {})
     reader = logs.discover()[0]
-    found: list[int] = []
-
-    def draw(until: int) -> None:
-        while len(found) < until:
-            batch = reader.read(10)
-            if batch is None:
-                context.wake.wait(1)
-                context.wake.clear()
-            else:
-                found.extend(batch.rows.get_column("id"))
-
-    draw(40)
+    found = ids(drawn(reader, context, 40))
     system.stop()
     back = threading.Thread(target=system.start)
     back.start()
-    draw(50)
+    found += ids(drawn(reader, context, 10))
     back.join()
     if system.follows:
         system.put(place, numbered(*range(count, count + 50)))
         count += 50
-    draw(count)
+    read_to(count, found, reader, context, system)
     logs.close()
     assert found == list(range(count))
 
 
+@able(SOURCES, "read through faults")
+def test_a_network_with_faults_costs_no_row_and_doubles_none(system: System, place: str) -> None:
+    """The link is cut, held, slow, and reset with answers lost while rows of 20 kB come over it."""
+    count = 200
+    system.put(place, numbered(*range(count), text="x" * 20_000))
+    context = ReadContext()
+    found: list[int] = []
+    logs = system.stream(place, follow=system.follows).plan.inputs[0].source.open(context, {})
+    reader, link, never = logs.discover()[0], system.link, threading.Event()
+    try:
+        for begin in (link.cut, link.hold, lambda: link.slow(1_000_000), lambda: link.hold(answers_only=True)):
+            read_to(len(found) + 20, found, reader, context, system)
+            begin()
+            never.wait(0.3)
+            link.reset()
+            link.heal()
+            if system.follows:
+                system.put(place, numbered(*range(count, count + 20), text="x" * 20_000))
+                count += 20
+        read_to(count, found, reader, context, system)
+    finally:
+        link.heal()
+        logs.close()
+    assert found == list(range(count))
+
+
+def ids(rows: pl.DataFrame) -> list[int]:
+    return rows.get_column("id").to_list()
+
+
+def read_to(count: int, found: list[int], reader: LogReader, context: ReadContext, system: System) -> None:
+    """Read until so many rows were found; a row that comes again counts once, where that is all that is promised."""
+    while len(found) < count:
+        found += ids(drawn(reader, context, count - len(found)))
+        if system.repeats:
+            found[:] = dict.fromkeys(found)
+
+
+@able(SOURCES, "away at the start")
 def test_a_server_that_is_away_at_the_start_is_told_with_a_remedy(
-    system: SourceSystem, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (nats_source, postgres_source):
-        monkeypatch.setattr(module, "_WAITS_S", (0.01,))
-    with pytest.raises(et.SourceError, match=r"Check that the server runs|Is the broker running"):
-        system.away().run(show=False)
+    system.be_patient(monkeypatch, (0.01,))
+    with pytest.raises(et.SourceError, match=r"Check|Mend that|Is the broker running"):
+        system.away_stream().run(show=False)
 
 
-def test_a_wrong_password_is_told_without_it(system: SourceSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (nats_source, postgres_source):
-        monkeypatch.setattr(module, "_WAITS_S", (0.01,))
-    name, text = getattr(system, "secret", ("SUITE_PASSWORD", "hush"))
-    monkeypatch.setenv("SUITE_USER", "me")
-    monkeypatch.setenv(name, text)
-    stream = system.refused()
+@able(SOURCES, "a wrong password")
+def test_a_wrong_password_is_told_without_it(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.be_patient(monkeypatch, (0.01,))
+    for name, text in system.secrets.items():
+        monkeypatch.setenv(name, text)
+    stream = system.refused_stream()
     with pytest.raises(et.SourceError) as caught:
         stream.run(show=False)
     seen: list[Any] = [caught.value, repr(stream.plan), stream.to_yaml(), caught.value.__cause__]

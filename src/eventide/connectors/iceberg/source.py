@@ -61,13 +61,19 @@ class IcebergTableRows:
 
 
 def newest(place: Place) -> int | None:
-    """The newest snapshot of a table; None when nothing was ever written. Raises `SourceError` when there is none."""
+    """The newest snapshot of a table; None when nothing was ever written. Raises `SourceError` when there is no table,
+    or its store does not answer.
+    """
     from pyiceberg.exceptions import NoSuchTableError
 
     try:
         found = place.load(SourceError).load_table(place.table).current_snapshot()
     except NoSuchTableError:
         raise SourceError(f"there is no {place.name}: check the name") from None
+    except OSError as fault:
+        raise SourceError(
+            f"cannot read the {place.name}: {str(fault).splitlines()[0]}. Check the store, and the rights there"
+        ) from None
     return None if found is None else found.snapshot_id
 
 

@@ -7,8 +7,10 @@ output had that epoch. So whoever reads committed messages sees an epoch once, a
 from __future__ import annotations
 
 import json
+import threading
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -26,6 +28,8 @@ CONTROL = "eventide-epochs"
 
 _PARTITIONS = 16
 _TRANSACTION_MS = 120_000
+_AGAIN_US = 100_000
+_T = TypeVar("_T")
 _KEPT = {
     "cleanup.policy": "compact",
     "segment.bytes": "16777216",
@@ -190,7 +194,20 @@ class _Control:
         self._kafka = kafka
         self._settings = sink.connection.client(own, SinkError)
         with told(SinkError, f"{sink.name}: the topic {CONTROL} that keeps the numbers of epochs"):
-            self.partition = zlib.crc32(self._key) % self._made()
+            self.partition = zlib.crc32(self._key) % self._patiently(self._made)
+
+    def _patiently(self, work: Callable[[], _T]) -> _T:
+        """Do work; when a connection breaks it is done again, as long as the sink is patient."""
+        kinds = self._kafka.KafkaError
+        until_us = self._now_us() + self._sink.writing.patience_us
+        while True:
+            try:
+                return work()
+            except self._kafka.KafkaException as thrown:
+                passing = thrown.args[0].code() in (kinds._TRANSPORT, kinds._TIMED_OUT, kinds._ALL_BROKERS_DOWN)
+                if not passing or self._now_us() > until_us:
+                    raise
+            SystemClock().wait(threading.Event(), _AGAIN_US)
 
     def _made(self) -> int:
         """The number of partitions of the topic, which is made if it is not there."""
@@ -214,7 +231,7 @@ class _Control:
         with self._told():
             reader = self._kafka.Consumer({**self._settings, "isolation.level": "read_uncommitted"})
             try:
-                low, high = reader.get_watermark_offsets(self._at(), timeout=10)
+                low, high = self._patiently(lambda: reader.get_watermark_offsets(self._at(), timeout=10))
                 return int(low), int(high)
             finally:
                 reader.close()

@@ -13,7 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from eventide.connectors.journal import Journal, JournalLogs, JournalReader, Keeper, Record, open_journal
+from eventide.connectors.journal import (
+    Journal,
+    JournalLogs,
+    JournalReader,
+    JournalSettings,
+    Keeper,
+    Record,
+    open_journal,
+)
 from eventide.connectors.journal.keeper import Full
 from eventide.connectors.rabbitmq.records import NAME_BYTES, batch_of, name_of, packed
 from eventide.connectors.rabbitmq.thread import Consumer, Got, next_ones
@@ -178,11 +186,14 @@ class Taking:
 
 def open_queue(source: RabbitMqQueue, context: ReadContext, positions: Mapping[str, Position]) -> JournalLogs:
     """Open a queue: its journal, and the thread that fills it."""
+    parser = source.parser.opened()
 
     def as_batch(log: str, records: Sequence[Record]) -> Batch:
-        return batch_of(source.parser, log, records, source.routing_key)
+        return batch_of(parser, log, records, source.routing_key)
 
-    logs = open_journal(source.name, source.journal, context, positions, as_batch)
+    logs = open_journal(
+        source.name, source.journal, context, positions, as_batch, JournalSettings(source.journal_bytes_most)
+    )
     journal, keeper = logs.keeper.journal, logs.keeper
     reader = QueueReader(source.name, journal, int(logs.reader.position()["offset"] or 0), as_batch)
     taking = Taking(source, keeper, names_in(journal))

@@ -75,6 +75,8 @@ class Publisher:
         self._notes = f"eventide.epochs.{prefix}"
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
+        self._is_taken = False
+        """True once a queue has taken something: if none does later, it is one that comes back with its broker."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="eventide-rabbitmq")
         self._thread.start()
@@ -93,6 +95,7 @@ class Publisher:
     async def _publish(self, channel: AbstractChannel, part: Sequence[tuple[str, bytes]]) -> None:
         where = (self._sink.exchange, self._sink.routing_key)
         await _confirmed([asyncio.ensure_future(_sent(channel, *where, *one)) for one in part])
+        self._is_taken = True
 
     def note(self, epoch: int) -> None:
         """Note that an epoch was sent."""
@@ -142,7 +145,7 @@ class Publisher:
                 return await work(await self._connected())
             except passing() as fault:
                 await self._disconnect()
-                self._see_whether_it_may_pass(fault)
+                self._see_whether_it_may_pass(fault, last=wait_s is None)
                 if wait_s is None:
                     raise SinkError(
                         f"cannot send to {self._sink.name}: {plain(fault)}. Check that the broker runs, its address, "
@@ -151,7 +154,7 @@ class Publisher:
             await asyncio.sleep(wait_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _see_whether_it_may_pass(self, fault: BaseException) -> None:
+    def _see_whether_it_may_pass(self, fault: BaseException, *, last: bool) -> None:
         from aiormq.exceptions import (
             ChannelAccessRefused,
             ChannelNotFoundEntity,
@@ -159,7 +162,7 @@ class Publisher:
             PublishError,
         )
 
-        if isinstance(fault, PublishError):
+        if isinstance(fault, PublishError) and (last or not self._is_taken):
             raise SinkError(
                 f"no queue of RabbitMQ takes what is sent to {self._sink.name}: make one and bind it, or nothing would "
                 "be kept"

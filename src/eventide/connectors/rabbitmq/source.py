@@ -14,6 +14,7 @@ import polars as pl
 
 from eventide.connectors.formats.encoded import MessageFormat
 from eventide.connectors.formats.messages import MessageParser
+from eventide.connectors.journal import JournalSettings
 from eventide.connectors.rabbitmq.config import Broker, driver, is_installed
 from eventide.errors import SourceError
 from eventide.flow import LogSet, Position, ReadContext
@@ -40,6 +41,7 @@ class RabbitMqQueue:
     prefetch: int = 256
     unique_ids: bool = False
     journal: str | None = None
+    journal_bytes_most: int = JournalSettings().most_bytes
     name: str = ""
     parser: MessageParser = field(init=False, compare=False, repr=False)
     single_log: bool = field(default=True, init=False)
@@ -58,6 +60,8 @@ class RabbitMqQueue:
             raise ValueError("start= is for streams: a queue hands out what nobody has acknowledged")
         if self.stream and (self.unique_ids or self.journal is not None):
             raise ValueError("unique_ids= and journal= are for queues: a stream's messages have offsets")
+        if self.journal_bytes_most < 1:
+            raise ValueError(f"journal_bytes_most={self.journal_bytes_most} must be at least 1")
         extra: Mapping[str, pl.DataType] = {} if self.routing_key is None else {self.routing_key: pl.String()}
         object.__setattr__(self, "parser", MessageParser(self.schema, self.format, self.arrival, extra=extra))
         if not self.name:
@@ -71,6 +75,11 @@ class RabbitMqQueue:
     def missing_extra(self) -> str | None:
         """The extra of Eventide that has to be installed for it."""
         return None if is_installed() else "rabbitmq"
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong before anything is opened, each with its remedy."""
+        return self.parser.problems
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> LogSet:
         driver(SourceError)
@@ -94,21 +103,23 @@ def read_rabbitmq(  # noqa: PLR0913 - settings of a queue, each with a default
     prefetch: int = 256,
     unique_ids: bool = False,
     journal: str | None = None,
+    journal_bytes_most: int = JournalSettings().most_bytes,
     name: str = "",
 ) -> Stream:
     """A stream of the messages of a queue, classic or quorum, or with `stream=True` of one of the type stream.
 
     The broker is named by `address`, without a user, or by `env`, the environment variable that holds a whole address.
     A queue's messages are acknowledged when they are in a journal in the state folder (or in the folder `journal`), on
-    the disk; at most `prefetch` are on their way. A stream's are read from `start`: `"earliest"`, `"latest"`, an offset
-    or a datetime. `unique_ids=True` says that senders give each message a `message_id` of its own, so that copies by
-    them are left out, too. A message arrives when it is read, or when the column `arrival` says; `routing_key` names a
-    column for its routing key. `format` is `"json"`, `"csv"`, `"raw"` or what `avro_format` and its like
-    make; what cannot be read goes to `dead_letters`.
+    the disk; at most `prefetch` are on their way, and once `journal_bytes_most` wait for the engine no more are taken.
+    A stream's are read from `start`: `"earliest"`, `"latest"`, an offset or a datetime. `unique_ids=True` says that
+    senders give each message a `message_id` of its own, so that copies by them are left out, too. A message arrives
+    when it is read, or when the column `arrival` says; `routing_key` names a column for its routing key. `format` is
+    `"json"`, `"csv"`, `"raw"` or what `avro_format` and its like make; what cannot be read goes to `dead_letters`.
 
     >>> read_rabbitmq("readings", schema={"dose": float}, address="amqp://127.0.0.1").plan.inputs[0].source.name
     'readings'
     """
     where = Broker(address, env)
-    settings = (stream, format, start, arrival, routing_key, prefetch, unique_ids, journal, name)
-    return Stream.from_source(RabbitMqQueue(where, queue, as_schema(schema), *settings))
+    settings = (stream, format, start, arrival, routing_key, prefetch, unique_ids, journal)
+    rest = (journal_bytes_most, name)
+    return Stream.from_source(RabbitMqQueue(where, queue, as_schema(schema), *settings, *rest))

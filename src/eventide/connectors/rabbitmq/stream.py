@@ -55,6 +55,7 @@ class StreamReader:
     def __init__(self, source: RabbitMqQueue, context: ReadContext, start: int | None) -> None:
         self.log = source.name
         self._source = source
+        self._parser = source.parser.opened()
         self._next = start
         self._left: Part | None = None
         self._intake: Intake[Part] = Intake(context.wake)
@@ -75,7 +76,7 @@ class StreamReader:
         key = self._source.routing_key
         extra = {} if key is None else {key: pl.Series(part.keys, dtype=pl.String)}
         arrivals = [part.arrival_us] * len(part.values)
-        return self._source.parser.batch(self.log, Messages(part.values, part.offsets, arrivals, extra))
+        return self._parser.batch(self.log, Messages(part.values, part.offsets, arrivals, extra))
 
     def position(self) -> Position:
         return {"offset": self._next}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from eventide.connectors.journal import JournalSettings
 from eventide.connectors.rabbitmq.config import Broker
 from eventide.connectors.rabbitmq.sink import RabbitMqExchange
 from eventide.connectors.rabbitmq.source import RabbitMqQueue
@@ -61,6 +62,7 @@ def source_to(source: Source) -> Tree:
         "start": start,
         "prefetch": source.prefetch,
         "unique_ids": source.unique_ids,
+        "journal_bytes_most": source.journal_bytes_most,
         "name": source.name,
         "schema": schema_to(source.schema),
     }
@@ -85,6 +87,7 @@ def source_from(tree: Mapping[str, Any], schema: Schema) -> RabbitMqQueue:
         int(tree.get("prefetch", 256)),
         bool(tree.get("unique_ids")),
         tree.get("journal"),
+        int(tree.get("journal_bytes_most", JournalSettings().most_bytes)),
         tree.get("name", ""),
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from eventide.engine.aggregates.terms import AnyTerm, Pairing, Tally
+from eventide.engine.aggregates.terms import AnyTerm, Pairing, Rows, Tally
 
 _AS_WRITTEN: Final = pl.QueryOptFlags.none()
 
@@ -31,6 +31,11 @@ class AggregateState:
     inputs: tuple[pl.Expr, ...]
     terms: tuple[AnyTerm, ...]
     tallies: tuple[Tally, ...]
+
+    @property
+    def number(self) -> str:
+        """The column with the number of rows, which every state has."""
+        return next(term.name for term in self.terms if isinstance(term, Rows))
 
     def partial(self, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         """One row for each group of `rows`."""

@@ -42,7 +42,7 @@ def explain_event(moment: Moment, log: str | None, offset: int) -> EventExplanat
         raise ValueError(f"log= is missing: the stream has {len(found)} logs: {', '.join(map(repr, found)) or 'none'}")
     if log not in found:
         raise EventideError(f"there is no log {log!r} in this stream: it has {', '.join(map(repr, found)) or 'none'}")
-    told = events.explain_event(found[log], log, offset)
+    told = explain_event(found[log], log, offset)
     if told.fate != "on time":
         return told
     return replace(told, lines=(*told.lines, _joined_line(moment, sides.index(found[log]))))
@@ -55,7 +55,7 @@ def find_event(moment: Moment, values: Mapping[str, object]) -> tuple[str, int, 
     fault: Exception | None = None
     for side in _sides(moment):
         try:
-            return events.find_event(side, values)
+            return find_event(side, values)
         except (EventideError, ValueError) as told:
             fault = told
     assert fault is not None
@@ -72,18 +72,9 @@ class _BehindDerived(AskedWindow):
         super().__init__(tail, key, at_us, reread=False)
 
     def _held_by(self, end: int) -> tuple[str, Moment, Holding, int] | None:
-        """The side that is furthest from what it has to reach: its name, moment, clock, and the instant."""
-        made = _pipeline(self.whole)
-        sides = _sides(self.whole)
-        furthest: tuple[int, str, Moment, Holding, int] | None = None
-        for number, side in enumerate(sides):
-            reached = side.clocks.stream
-            alone = [reached if place == number else END_OF_TIME for place in range(len(sides))]
-            # windows close one microsecond behind the derived watermark
-            wanted = end + 1 + (max(reached - made.made_by.held_back(alone), 0) if reached > NO_WATERMARK else 0)
-            found = holding(side, {}, None, wanted)
-            if found is not None and (furthest is None or wanted - reached > furthest[0]):
-                furthest = (wanted - reached, _side_name(self.whole, number), side, found, wanted)
+        """The stream that is furthest from what it has to reach: its name, moment, clock, and the instant."""
+        # windows close one microsecond behind the derived watermark
+        furthest = _furthest(self.whole, end + 1)
         return None if furthest is None else furthest[1:]
 
     def _holding(self, end: int) -> Holding | None:
@@ -105,6 +96,25 @@ class _BehindDerived(AskedWindow):
     def _late_line(self, start: int, end: int) -> Iterator[str]:
         """Events are late on their sides, where there are no windows."""
         yield from ()
+
+
+def _furthest(moment: Moment, goal: int, whose: str = "") -> tuple[int, str, Moment, Holding, int] | None:
+    """Of the streams that one is made of in the end, the one that is furthest from where the made one is at `goal`."""
+    made, sides = _pipeline(moment), _sides(moment)
+    furthest: tuple[int, str, Moment, Holding, int] | None = None
+    for number, side in enumerate(sides):
+        reached = side.clocks.stream
+        alone = [reached if place == number else END_OF_TIME for place in range(len(sides))]
+        wanted = goal + (max(reached - made.made_by.held_back(alone), 0) if reached > NO_WATERMARK else 0)
+        name = f"{_side_name(moment, number)}{whose}"
+        if side.plan.derived is not None:  # made rows are handed on one microsecond behind, too
+            mine = _furthest(side, wanted + 1, f" of {name}")
+        else:
+            found = holding(side, {}, None, wanted)
+            mine = None if found is None else (wanted - reached, name, side, found, wanted)
+        if mine is not None and (furthest is None or mine[0] > furthest[0]):
+            furthest = mine
+    return furthest
 
 
 def _pipeline(moment: Moment) -> DerivedPipeline:

@@ -1,6 +1,7 @@
 """The bound of a run: who holds state, how much of it may be in memory, and where the rest goes.
 
-Law: behind every batch the states that can go to disk take no more than the bound together; the largest goes first.
+Law: behind every batch the states that can go to disk take no more than the bound together; the largest goes first. A
+state that cannot go stops the run in words before it takes more than the bound.
 """
 
 from __future__ import annotations
@@ -62,10 +63,13 @@ def size_of(frames: Iterable[pl.DataFrame]) -> int:
 
 @dataclass
 class Memory:
-    """The bound of one process. `folder` is where files go (None: the system's folder for temporary files)."""
+    """The bound of one process. `folder` is where files go (None: the system's folder for temporary files).
+    `fixed_bytes` is how much may stay of what cannot go to disk, as much as `limit_bytes` unless given.
+    """
 
     limit_bytes: int
     folder: Path | None = None
+    fixed_bytes: int | None = None
     spilled_bytes: int = 0
     _held: list[Spillable] = field(default_factory=list)
     _made: Path | None = None
@@ -88,6 +92,16 @@ class Memory:
             if left >= sizes[largest]:
                 return
             sizes[largest] = left
+
+    def hold(self, what: str, frames: Iterable[pl.DataFrame]) -> None:
+        """Count a state that cannot go to the disk. Raises `SpillError` when it takes more than there is for states."""
+        most, taken = self.limit_bytes if self.fixed_bytes is None else self.fixed_bytes, size_of(frames)
+        if taken > most:
+            raise SpillError(
+                f"{what} take {taken:,} bytes; memory= leaves {most:,} bytes for states, and these cannot go to the "
+                "disk. Give more memory=, or let the plan remember less. With a state folder the run goes on where it "
+                "stands"
+            )
 
     def path(self) -> Path:
         """A name for a new file."""

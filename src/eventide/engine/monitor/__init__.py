@@ -6,6 +6,5 @@ never on where it was cut into batches.
 
 from eventide.engine.monitor.measured import Measured
 from eventide.engine.monitor.monitor import Monitor, monitor_for
-from eventide.engine.monitor.shortfall import Shortfall
 
-__all__ = ["Measured", "Monitor", "Shortfall", "monitor_for"]
+__all__ = ["Measured", "Monitor", "monitor_for"]

@@ -15,8 +15,8 @@ import msgspec
 import polars as pl
 
 from eventide.engine.clocks import Clocks
+from eventide.engine.completeness import Shares
 from eventide.engine.monitor.measured import LogCounts, Measured, measured
-from eventide.engine.monitor.shortfall import Shortfall
 from eventide.engine.monitor.tally import Frames, Tally
 from eventide.flow import ARRIVAL
 from eventide.instants import NO_WATERMARK
@@ -43,13 +43,13 @@ class LogWatch:
 
 @dataclass
 class Monitor:
-    """Watches all logs of a run. `keys` are the columns that tell whose an event is; `shortfall` is kept for a plan
+    """Watches all logs of a run. `keys` are the columns that tell whose an event is; `shares` is kept for a plan
     that asks how complete its windows are.
     """
 
     settings: EventTime
     keys: Sequence[str] = ()
-    shortfall: Shortfall | None = None
+    shares: Shares | None = None
     logs: dict[str, LogWatch] = field(default_factory=dict)
 
     def of(self, log: str) -> LogWatch:
@@ -65,8 +65,8 @@ class Monitor:
 
     def see(self, log: str, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
         """Look at the admitted rows of a batch, their event times and the watermark in front of each."""
-        if self.shortfall is not None:
-            self.shortfall.see(log, times, before)
+        if self.shares is not None:
+            self.shares.begin(rows.height)
         if not rows.height:
             return
         watch = self.of(log)
@@ -140,12 +140,16 @@ class Monitor:
             frames |= {f"{number}.{name}": frame for name, frame in watch.samples.dump().items()}
             frames |= {f"{number}.refused.{name}": frame for name, frame in watch.refused.dump().items()}
         counts = {log: msgspec.to_builtins(watch.counts) for log, watch in self.logs.items()}
-        return {"counts": counts, "shortfall": self.shortfall.dump() if self.shortfall is not None else None}, frames
+        if self.shares is None:
+            return {"counts": counts}, frames
+        shares, tables = self.shares.dump()
+        frames |= {f"shares.{name}": frame for name, frame in tables.items()}
+        return {"counts": counts, "shares": shares}, frames
 
     def restore(self, values: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot back."""
-        if self.shortfall is not None:
-            self.shortfall.load(values["shortfall"])
+        if self.shares is not None and values.get("shares") is not None:
+            self.shares.load(values["shares"], _part(frames, "shares."))
         counts = msgspec.convert(values["counts"], dict[str, LogCounts])
         for number, (log, one) in enumerate(counts.items()):
             mine = _part(frames, f"{number}.")

@@ -23,6 +23,8 @@ _RIGHT_TIME = "_right_t"
 class Asof:
     """Left rows that wait and right rows that may be asked for."""
 
+    order = (PLACE, *IN_ORDER)
+
     def __init__(self, spec: AsofJoin, columns: Sequence[Mapping[str, pl.DataType]]) -> None:
         self._spec = spec
         self._keys = [left for left, _ in spec.on]
@@ -55,7 +57,7 @@ class Asof:
             placed = places_of(progress, self._waiting.get_column(TIME) + 1)
             due = self._waiting.with_columns(placed.alias(PLACE)).filter(placed.is_not_null())
             self._waiting = self._waiting.filter(placed.is_null())
-        made = self._answered(due.sort(PLACE, *IN_ORDER)) if due.height else pl.DataFrame()
+        made = self._answered(due.sort(self.order)) if due.height else pl.DataFrame()
         return self._forgetting(left_watermark, Made(made))
 
     def _answered(self, due: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """How complete a window is when its row goes out.
 
-Law: it is told by the watermark that makes the row due and by the shortfall measured up to that place in the log; early
-results, which no watermark makes due, say nothing.
+Law: it is told by how far the watermark that makes the row due is past the window's end, and by what windows like it
+held up to that place in the log; early results, which no watermark makes due, and retractions say nothing.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ from __future__ import annotations
 import polars as pl
 
 from eventide.engine.clocks import Progress
+from eventide.engine.completeness import Shares
+from eventide.engine.completeness.shares import class_of
 from eventide.engine.keys import CODE
-from eventide.engine.monitor import Shortfall
-from eventide.engine.steps.results import EARLY, FIRST
+from eventide.engine.steps.judged import PLACE
+from eventide.engine.steps.results import EARLY, FIRST, RETRACTION
+from eventide.instants import END_OF_TIME
+
+_LONGEST_US = 2**61
 
 
-def how_complete(due: pl.DataFrame, progress: Progress, shortfall: Shortfall, behind: bool) -> pl.Series:
-    """The column `completeness` of windows that are due. `behind`: not a row made them due but a heartbeat, silence or
-    the end.
+def how_complete(
+    due: pl.DataFrame, number: str, progress: Progress, shares: Shares, rows: pl.DataFrame | None
+) -> pl.Series:
+    """The column `completeness` of windows that are due; `number` is the column with how many events they hold. `rows`
+    are those of the batch; None: not a row made them due but a heartbeat, silence or the end.
     """
-    last = 0 if behind else shortfall.rows
+    last = 0 if rows is None else shares.rows
     codes, phase = due.get_column(CODE), due.get_column("phase")
     # windows that share one watermark come in order of their ends and need no place of their own: it is found here
     reached_at = progress.place(codes, due.get_column("window_end")).alias("at")
@@ -26,12 +33,23 @@ def how_complete(due: pl.DataFrame, progress: Progress, shortfall: Shortfall, be
     first = pl.when(pl.col("phase") == FIRST).then("at")
     places = given.select(pl.coalesce(first, "place").clip(lower_bound=0)).to_series()
     shown = progress.before_rows(codes, (places + 1).clip(upper_bound=last))
-    frame = due.select("window_end", at_last=places >= last).with_columns(shown.alias("shown"))
-    least = pl.when("at_last").then(pl.lit(progress.least, dtype=pl.Int64))
-    # what is due has been reached, whatever the place in front of it showed
-    reached = frame.select(pl.max_horizontal("shown", "window_end", least).cast(pl.Int64)).to_series()
-    told = shortfall.completeness(due.with_columns(places.alias("place")), reached, in_batch=not behind)
-    early = phase == EARLY
+    least = pl.when(pl.lit(places) >= last).then(pl.lit(progress.least, dtype=pl.Int64))
+    silent = pl.col("phase").is_in([EARLY, RETRACTION])
     if "early" in due.columns:
-        early = early | due.get_column("early").fill_null(False)
-    return told.set(early, None).alias("completeness")
+        silent = silent | pl.col("early").fill_null(False)
+    # what is due has been reached, whatever the place in front of it showed
+    reached = pl.max_horizontal(pl.lit(shown), "window_end", least)
+    end = pl.col("window_end").clip(upper_bound=_LONGEST_US)
+    length = (end - pl.col("window_start").clip(lower_bound=-_LONGEST_US)).clip(lower_bound=1)
+    slack = reached.clip(upper_bound=2 * _LONGEST_US) - end
+    asked = due.select(
+        CODE,
+        "window_start",
+        "window_end",
+        pl.when(~silent).then(class_of(slack, length, pl.col("phase") == FIRST)).alias("class"),
+        pl.col(number).fill_null(0).cast(pl.Int64).alias("present"),
+        pl.lit(places).alias(PLACE),
+        over=(reached >= END_OF_TIME) & ~silent,
+    )
+    told = shares.tell(asked) if rows is None else shares.take(asked, rows)
+    return told.set(asked.get_column("over"), 1.0).alias("completeness")

@@ -20,13 +20,15 @@ from eventide.semantics.eventtime import EventTime
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """The rows that passed the guards, their event times, the watermark before each, and how the closing watermark
-    moved.
+    moved. Where steps have left rows out since: `places` of the others among all that `came`.
     """
 
     rows: pl.DataFrame
     times: pl.Series
     before: pl.Series
     progress: Progress
+    came: pl.DataFrame | None = None
+    places: pl.Series | None = None
 
 
 class Door:

@@ -34,6 +34,8 @@ _AT_ONCE, _ALONE, _DUE = 0, 1, 2
 class Intervals:
     """The rows of both sides that may still find partners. `columns` are those of each side, by their derived names."""
 
+    order = (PLACE, _PHASE, _PARTNER_TIME, "_by_log", "_by_offset")
+
     def __init__(self, spec: IntervalJoin, columns: Sequence[Mapping[str, pl.DataType]]) -> None:
         self._spec = spec
         self._keys = [left for left, _ in spec.on]
@@ -77,7 +79,7 @@ class Intervals:
             made.append(self._single(1 - side, gone, pl.col(PLACE), _DUE))
             self._kept[1 - side] = kept.filter(placed.get_column(PLACE).is_null())
         found = pl.concat(made, how="diagonal")
-        return Made(found.sort(PLACE, _PHASE, _PARTNER_TIME, "_by_log", "_by_offset", maintain_order=True))
+        return Made(found.sort(self.order, maintain_order=True))
 
     def _paired(self, side: int, mine: pl.DataFrame, kept: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
         """The rows of pairs."""

@@ -39,6 +39,10 @@ class Deriving(Protocol):
     def schema(self) -> Mapping[str, pl.DataType]:
         """The columns that users see."""
 
+    @property
+    def order(self) -> Sequence[str]:
+        """The columns by which made rows are sorted."""
+
     def take(self, side: int, rows: pl.DataFrame, progress: CommonProgress, other: int) -> Made:
         """The next rows of a side with the progress of its stream watermark; `other` is the other side's."""
 

@@ -26,6 +26,8 @@ _ANY_NUMBER = 2**40
 class Merging:
     """The rows of captures that are still open."""
 
+    order = IN_ORDER
+
     def __init__(self, spec: Merge, columns: Mapping[str, pl.DataType]) -> None:
         self._spec = spec
         self._by = list(spec.by)
@@ -61,7 +63,7 @@ class Merging:
         first = [pl.col(name).drop_nulls().first() for name in self.schema]
         marks = [pl.col(name).first() for name in IN_ORDER]
         merged = complete.group_by("_capture", maintain_order=True).agg(*first, *marks)
-        return Made(merged.drop("_capture").sort(IN_ORDER), _absorbed(complete))
+        return Made(merged.drop("_capture").sort(self.order), _absorbed(complete))
 
     def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows sorted by capture and `IN_ORDER`, with a number for each capture."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ import polars as pl
 
 from eventide.engine.aggregates import LOG_NAME, ROW_OFFSET, AggregateState, lower, stack
 from eventide.engine.clocks import CommonProgress, Progress
+from eventide.engine.completeness import Shares, shares_for
 from eventide.engine.keys import CODE, KeyCount, KeyTable
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import Memory
-from eventide.engine.monitor import Shortfall
 from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
 from eventide.engine.steps.disjoint import DisjointWindows
@@ -60,7 +61,7 @@ class WindowStep:
         distant: Sequence[DistantWindows] = (),
     ) -> None:
         """Keys are spread over so many `states` in this process and over those that are `distant`."""
-        self.shortfall = Shortfall() if "completeness" in results.extras else None
+        self.shares: Shares | None = None
         self._parts = [kind.make() for _ in range(states)]
         self._distant = list(distant)
         self._top = kind.top
@@ -88,13 +89,13 @@ class WindowStep:
     def _on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         if self._spread == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
-            return Judged(self._made(judged.results, progress), judged.late, judged.on_time, judged.corrected)
+            return Judged(self._made(judged.results, progress, rows), judged.late, judged.on_time, judged.corrected)
         here = len(self._parts)
         waiting = [one.ask_batch(log, self._share(rows, here + n), progress) for n, one in enumerate(self._distant)]
         all_judged = [part.on_batch(log, self._share(rows, n), progress) for n, part in enumerate(self._parts)]
         all_judged += [answer() for answer in waiting]
         return Judged(
-            self._made([due for judged in all_judged for due in judged.results], progress),
+            self._made([due for judged in all_judged for due in judged.results], progress, rows),
             pl.concat([judged.late for judged in all_judged]).sort(PLACE),
             sum(judged.on_time for judged in all_judged),
             sum(judged.corrected for judged in all_judged),
@@ -110,7 +111,7 @@ class WindowStep:
         at once.
         """
         part = self._parts[0]
-        if not isinstance(progress, CommonProgress) or not isinstance(part, _Staged) or self.shortfall is not None:
+        if not isinstance(progress, CommonProgress) or not isinstance(part, _Staged) or self.shares is not None:
             return []
         ends = part.stages(progress)
         at = [progress.before, *ends, progress.least] if ends else []
@@ -127,7 +128,7 @@ class WindowStep:
         waiting = [one.ask_progress(progress) for one in self._distant]
         due = [frame for part in self._parts for frame in part.on_progress(progress)]
         due += [frame for answer in waiting for frame in answer().results]
-        return self._made(due, progress, behind=True)
+        return self._made(due, progress)
 
     @property
     def _all(self) -> list[Windows | DistantWindows]:
@@ -141,19 +142,26 @@ class WindowStep:
         """The rows of the keys that belong to one state."""
         return frame if self._spread == 1 else frame.filter(pl.col(CODE) % self._spread == number)
 
-    def _made(self, given: Iterable[pl.DataFrame], progress: Progress, behind: bool = False) -> list[pl.DataFrame]:
-        """The rows of windows that are due, in the batch being read or `behind` all of its rows."""
+    def _made(
+        self, given: Iterable[pl.DataFrame], progress: Progress, batch: pl.DataFrame | None = None
+    ) -> list[pl.DataFrame]:
+        """The rows of windows that are due among the rows of a batch, or behind all rows."""
         due = list(given)
-        if not due:
+        if not due and (self.shares is None or batch is None):
             return []
-        rows = stack(due)
-        if self.shortfall is not None:
-            rows = rows.with_columns(how_complete(rows, progress, self.shortfall, behind))
-        return [self._results.make(rows)]
+        rows = stack(due) if due else self._nothing_due
+        if self.shares is not None:
+            number = self._results.aggregates.state.number
+            rows = rows.with_columns(how_complete(rows, number, progress, self.shares, batch))
+        return [self._results.make(rows)] if due else []
 
     @property
     def result_schema(self) -> dict[str, pl.DataType]:
         """The columns of result rows."""
+        return dict(self._results.make(self._nothing_due).schema)
+
+    @cached_property
+    def _nothing_due(self) -> pl.DataFrame:
         state = self._results.aggregates.state
         narrow = {"_t": pl.Int64(), LOG_NAME: pl.String(), ROW_OFFSET: pl.Int64(), CODE: pl.Int64()}
         rows = pl.DataFrame(schema={**narrow, **self._input_types})
@@ -161,8 +169,7 @@ class WindowStep:
         extras = {"log": pl.String(), "window_number": pl.Int64(), "early": pl.Boolean(), "op": pl.String()}
         extras |= {"completeness": pl.Float64()}
         marks = {"window_start": pl.Int64(), "window_end": pl.Int64(), **MARKS, **extras}
-        due = states.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in marks.items())
-        return dict(self._results.make(due).schema)
+        return states.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in marks.items())
 
     def snapshot(self) -> Frames:
         """All states together."""
@@ -205,14 +212,18 @@ def window_step(
     kind = kind_of(query, keys, aggregates.state, means.memory, by_key=by_key)
     crew = means.crew
     if crew is None or crew.size == 1:
-        return WindowStep(kind, workers, results, input_types)
+        made = WindowStep(kind, workers, results, input_types)
+        made.shares = shares_for(query)
+        return made
     from eventide.engine.workers import DistantWindows, distant_settings
     from eventide.plan.codec import aggregate_to
 
     settings = distant_settings(means.memory, by_key)
     words, types = aggregate_to(query), pl.DataFrame(schema=dict(schema))
     distant = [DistantWindows(one, words, types, keys, settings) for one in crew.start()]
-    return WindowStep(kind, 1, results, input_types, distant)
+    made = WindowStep(kind, 1, results, input_types, distant)
+    made.shares = shares_for(query)
+    return made
 
 
 def kind_of(

@@ -113,7 +113,7 @@ def _files(source: TextFiles, called: str) -> Table:
     settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "raw"}
     if many and not Path(source.path).is_dir():
         settings["source.path.regex-pattern"] = _pattern(paths)
-    query = "SELECT `record`, `file`, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT) FROM "
+    query = "SELECT `record`, `file`,\n  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\nFROM "
     query += sql.name(called)
     reading = {
         "name": source.name,
@@ -170,11 +170,7 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...], called: str) -> Table:
         settings["scan.startup.timestamp-millis"] = str(-(-start.at_us // 1_000))
     if source.reading.bounded:
         settings["scan.bounded.mode"] = "latest-offset"
-    query = (
-        "SELECT `record`, CONCAT(`topic`, '/', CAST(`partition` AS STRING)), `offset`,\n"
-        "  1000 * (1000 * UNIX_TIMESTAMP(CAST(`timestamp` AS STRING)) + EXTRACT(MILLISECOND FROM `timestamp`))\n"
-        "FROM "
-    )
+    query = "SELECT `record`, `topic`, `partition`, `offset`, `timestamp` FROM "
     query += sql.name(called)
     parser = source.parser
     names = parser.header or tuple(rule.path or column for column, rule in source.schema.fields)

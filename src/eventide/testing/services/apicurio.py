@@ -5,15 +5,13 @@ Law: it keeps schemas in memory: started again it knows none of those before.
 
 from __future__ import annotations
 
-import signal
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from eventide.servers.maven import unpacked
-from eventide.testing.services.service import Process, free_port, program
+from eventide.testing.services.service import OneProcess, Process, free_port, own_folder, program
 
 _VERSION = "2.6.13.Final"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{_VERSION}:tar.gz:all"
@@ -21,29 +19,22 @@ _JAVA = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.h
 
 
 @dataclass
-class Apicurio:
+class Apicurio(OneProcess):
     """A registry without any rule of compatibility."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-apicurio-")))
+    folder: Path = field(default_factory=lambda: own_folder("apicurio"))
     port: int = field(default_factory=free_port)
     name: str = "apicurio"
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
 
-    def start(self) -> None:
-        if self._process is None:
-            jar = unpacked(f"apicurio-{_VERSION}", _ARTIFACT) / f"apicurio-registry-app-{_VERSION}-runner.jar"
-            java = program("java", "openjdk-17-jre-headless")
-            command = [java, *_JAVA, f"-Dquarkus.http.port={self.port}", "-jar", str(jar)]
-            self._process = Process(self.name, self.folder, command)
-        self._process.start(self._answers)
-
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
+    def _prepared(self) -> Process:
+        jar = unpacked(f"apicurio-{_VERSION}", _ARTIFACT) / f"apicurio-registry-app-{_VERSION}-runner.jar"
+        java = program("java", "openjdk-17-jre-headless")
+        command = [java, *_JAVA, f"-Dquarkus.http.port={self.port}", "-jar", str(jar)]
+        return Process(self.name, self.folder, command)
 
     def _answers(self) -> bool:
         try:

@@ -7,12 +7,11 @@ all of it, whatever stopped it.
 from __future__ import annotations
 
 import signal
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventide.servers.maven import jars
-from eventide.testing.services.service import Process, free_port, is_listening, program
+from eventide.testing.services.service import OneProcess, Process, free_port, is_listening, own_folder, program
 
 _VERSION = "5.0.8"
 USER = "cassandra"
@@ -90,30 +89,20 @@ _LOGGING = """<configuration><appender name="OUT" class="ch.qos.logback.core.Con
 
 
 @dataclass
-class Cassandra:
+class Cassandra(OneProcess):
     """A node. With `guarded` it lets in who has a password; the first user is `cassandra`, with that as password."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-cassandra-")))
+    ends_by = signal.SIGKILL  # a farewell would take ten seconds and save nothing
+    folder: Path = field(default_factory=lambda: own_folder("cassandra"))
     port: int = field(default_factory=free_port)
     name: str = "cassandra"
     guarded: bool = False
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        if self._process is None:
-            self._process = self._prepared()
-        self._process.start(self._lets_in)
-
-    def stop(self, *, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it; a farewell would take ten seconds and save nothing."""
-        if self._process is not None:
-            self._process.stop(how=how)
-
-    def _lets_in(self) -> bool:
+    def _answers(self) -> bool:
         """True when a client can work; the first user is there a moment after the node began to listen."""
         if not is_listening(self.port) or not self.guarded:
             return is_listening(self.port)

@@ -5,12 +5,11 @@ Law: checkpoints and savepoints survive whatever stops a TaskManager; jobs do no
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventide.runners.flink.cluster import Cluster
-from eventide.testing.services.service import free_port
+from eventide.testing.services.service import free_port, own_folder
 
 _QUICK_TO_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -19,7 +18,7 @@ _QUICK_TO_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 class Flink:
     """A cluster with two TaskManagers of two slots."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-flink-")))
+    folder: Path = field(default_factory=lambda: own_folder("flink"))
     port: int = field(default_factory=free_port)
     name: str = "flink"
     task_managers: int = 2

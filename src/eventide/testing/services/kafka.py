@@ -5,13 +5,11 @@ Law: started again on its folder it has all that it had confirmed, whatever stop
 
 from __future__ import annotations
 
-import signal
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventide.servers.maven import jars
-from eventide.testing.services.service import Process, free_port, program
+from eventide.testing.services.service import OneProcess, Process, free_port, own_folder, program
 
 _VERSION = "4.3.0"
 _ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
@@ -27,8 +25,10 @@ _DIRECTORY = "ZXZlbnRpZGUtdGVzdGluZw"  # the lowest ones are Kafka's own
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},LINKED://127.0.0.1:{linked},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},LINKED://127.0.0.1:{through}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LINKED:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
@@ -49,26 +49,20 @@ replica.fetch.max.bytes=134217728
 
 
 @dataclass
-class Kafka:
-    """A Kafka broker with its controller."""
+class Kafka(OneProcess):
+    """A Kafka broker with its controller. `through` is the port of a link to `linked`, a port of the broker's: clients
+    that come by the link are told to stay on it.
+    """
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-kafka-")))
+    folder: Path = field(default_factory=lambda: own_folder("kafka"))
     port: int = field(default_factory=free_port)
     name: str = "kafka"
-    _process: Process | None = None
+    linked: int = field(default_factory=free_port)
+    through: int | None = None
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        if self._process is None:
-            self._process = self._prepared()
-        self._process.start(self._answers)
-
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
 
     def _prepared(self) -> Process:
         classpath = f"{jars(f'kafka-{_VERSION}', _ARTIFACTS)}/*"
@@ -77,7 +71,8 @@ class Kafka:
         # what Kafka's own format tool writes, without a second Java for it
         named = f"version=1\nnode.id=1\ncluster.id={_CLUSTER}\ndirectory.id={_DIRECTORY}\n"
         (data / "meta.properties").write_text(named)
-        settings = _PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder)
+        ports = {"port": self.port, "linked": self.linked, "through": self.through or self.linked}
+        settings = _PROPERTIES.format(**ports, controller=free_port(), folder=self.folder)
         (self.folder / "server.properties").write_text(settings)
         command = [program("java", "openjdk-17-jre-headless"), *_JAVA, "kafka.Kafka", "server.properties"]
         return Process(self.name, self.folder, command, {"CLASSPATH": classpath})

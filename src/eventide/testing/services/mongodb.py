@@ -6,13 +6,11 @@ not how MongoDB does it. Started again on its folder it has what it had when it 
 
 from __future__ import annotations
 
-import signal
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventide.servers.maven import jars
-from eventide.testing.services.service import Process, free_port, program
+from eventide.testing.services.service import OneProcess, Process, free_port, own_folder, program
 
 _VERSION = "1.47.0"
 _ARTIFACTS = (f"de.bwaldvogel:mongo-java-server-h2-backend:{_VERSION}", "org.slf4j:slf4j-nop:1.7.36")
@@ -39,31 +37,24 @@ public class Stand {
 
 
 @dataclass
-class MongoDb:
+class MongoDb(OneProcess):
     """A server without users, with data in a file."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-mongodb-")))
+    folder: Path = field(default_factory=lambda: own_folder("mongodb"))
     port: int = field(default_factory=free_port)
     name: str = "mongodb"
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        if self._process is None:
-            classpath = f"{jars(f'mongo-java-server-{_VERSION}', _ARTIFACTS)}/*"
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "Stand.java").write_text(_MAIN)
-            java = program("java", "openjdk-17-jdk-headless")
-            command = [java, *_JAVA, "Stand.java", str(self.port), str(self.folder / "data.mv")]
-            self._process = Process(self.name, self.folder, command, {"CLASSPATH": classpath})
-        self._process.start(self._answers)
-
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
+    def _prepared(self) -> Process:
+        classpath = f"{jars(f'mongo-java-server-{_VERSION}', _ARTIFACTS)}/*"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "Stand.java").write_text(_MAIN)
+        java = program("java", "openjdk-17-jdk-headless")
+        command = [java, *_JAVA, "Stand.java", str(self.port), str(self.folder / "data.mv")]
+        return Process(self.name, self.folder, command, {"CLASSPATH": classpath})
 
     def _answers(self) -> bool:
         from pymongo import MongoClient

@@ -6,13 +6,11 @@ Law: stopped in order and started again on its folder it has all sessions and me
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventide.testing.services.service import Process, free_port, is_listening, program
+from eventide.testing.services.service import OneProcess, Process, free_port, is_listening, own_folder, program
 
 _SETTINGS = """listener {port} 127.0.0.1
 persistence true
@@ -23,32 +21,28 @@ max_inflight_messages 1000
 
 
 @dataclass
-class Mosquitto:
+class Mosquitto(OneProcess):
     """A broker; with `user` and `password` it lets in nobody else."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-mosquitto-")))
+    folder: Path = field(default_factory=lambda: own_folder("mosquitto"))
     port: int = field(default_factory=free_port)
     name: str = "mosquitto"
     user: str = ""
     password: str = field(default="", repr=False)
     rights: str = ""
     """Lines of an access list; without any everybody may read and write everything."""
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        if self._process is None:
-            settings = _SETTINGS.format(port=self.port, folder=self.folder) + self._door()
-            (self.folder / "server.conf").write_text(settings)
-            self._process = Process(self.name, self.folder, [program("mosquitto", "mosquitto"), "-c", "server.conf"])
-        self._process.start(lambda: is_listening(self.port))
+    def _prepared(self) -> Process:
+        settings = _SETTINGS.format(port=self.port, folder=self.folder) + self._door()
+        (self.folder / "server.conf").write_text(settings)
+        return Process(self.name, self.folder, [program("mosquitto", "mosquitto"), "-c", "server.conf"])
 
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
+    def _answers(self) -> bool:
+        return is_listening(self.port)
 
     def _door(self) -> str:
         lines = ["user root"] if os.geteuid() == 0 else []

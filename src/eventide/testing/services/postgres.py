@@ -10,11 +10,10 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventide.testing.services.service import Process, ServiceError, free_port
+from eventide.testing.services.service import OneProcess, Process, ServiceError, free_port, own_folder
 
 _USER = "nobody"
 _INIT = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
@@ -22,26 +21,17 @@ _SETTINGS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_b
 
 
 @dataclass
-class Postgres:
+class Postgres(OneProcess):
     """A server with the database `postgres`. The role `keeper`, once made, needs its password; all others none."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-postgres-")))
+    ends_by = signal.SIGINT  # without waiting for clients
+    folder: Path = field(default_factory=lambda: own_folder("postgres"))
     port: int = field(default_factory=free_port)
     name: str = "postgres"
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        if self._process is None:
-            self._process = self._prepared()
-        self._process.start(self._accepts)
-
-    def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
 
     def _prepared(self) -> Process:
         data = self.folder / "data"
@@ -59,7 +49,7 @@ class Postgres:
         command = [str(_programs() / "postgres"), "-D", str(data), "-p", str(self.port), *settings]
         return Process(self.name, self.folder, [*_unprivileged(), *command])
 
-    def _accepts(self) -> bool:
+    def _answers(self) -> bool:
         asked = [str(_programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0  # noqa: S603 - our own command
 

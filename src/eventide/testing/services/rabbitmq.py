@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventide.testing.services.service import Process, ServiceError, free_port, is_listening
+from eventide.testing.services.service import Process, ServiceError, free_port, is_listening, own_folder
 
 _SCRIPTS = "/usr/lib/rabbitmq/lib"
 _MAPPER = "/usr/lib/erlang"
@@ -26,7 +25,7 @@ _LOCAL = "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2"
 class RabbitMq:
     """A broker with the user `guest`, whose password is `guest`."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-rabbitmq-")))
+    folder: Path = field(default_factory=lambda: own_folder("rabbitmq"))
     port: int = field(default_factory=free_port)
     name: str = "rabbitmq"
     _process: Process | None = None

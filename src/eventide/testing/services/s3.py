@@ -5,25 +5,22 @@ Law: it answers conditional puts as S3 does; what it holds is gone when it stops
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from eventide.testing.services.service import Process, free_port, is_listening
+from eventide.testing.services.service import OneProcess, Process, free_port, is_listening, own_folder
 
 
 @dataclass
-class S3:
+class S3(OneProcess):
     """A server that takes any key; `environment` is what clients need to find it."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="eventide-s3-")))
+    folder: Path = field(default_factory=lambda: own_folder("s3"))
     port: int = field(default_factory=free_port)
     name: str = "s3"
-    _process: Process | None = None
 
     @property
     def address(self) -> str:
@@ -40,15 +37,12 @@ class S3:
             "AWS_ALLOW_HTTP": "true",
         }
 
-    def start(self) -> None:
-        if self._process is None:
-            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-            self._process = Process(self.name, self.folder, command)
-        self._process.start(lambda: is_listening(self.port))
+    def _prepared(self) -> Process:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        return Process(self.name, self.folder, command)
 
-    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.stop(how=how)
+    def _answers(self) -> bool:
+        return is_listening(self.port)
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket that is not there yet."""

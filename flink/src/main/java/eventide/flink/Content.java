@@ -17,26 +17,43 @@ final class Content {
     boolean closed;
     /** It has changed since its last early row. */
     boolean dirty;
+    /** When the watermark's coming was asked for; only sessions look at it. */
+    long wakes = Instants.NO_WATERMARK;
     final Term[] terms;
 
     Content(long start, long end, List<Aggregate> aggregates) {
+        this(start, end, terms(aggregates));
+    }
+
+    Content(long start, long end, Term[] terms) {
         this.start = start;
         this.end = end;
-        this.terms = new Term[aggregates.size()];
+        this.terms = terms;
+    }
+
+    /** New, empty terms. */
+    static Term[] terms(List<Aggregate> aggregates) {
+        Term[] terms = new Term[aggregates.size()];
         for (int place = 0; place < terms.length; place++) {
             terms[place] = aggregates.get(place).term();
         }
+        return terms;
     }
 
-    /** Takes a row in; {@code inputs} are the values of the aggregates' inputs, behind the keys. */
-    void add(List<Aggregate> aggregates, Object[] values, Event event) {
+    /** Takes a row in; {@code inputs} are the values of the aggregates' inputs. */
+    void add(List<Aggregate> aggregates, Object[] inputs, Event event) {
+        add(terms, aggregates, inputs, 0, event);
+    }
+
+    /** Takes a row into terms; the aggregates' inputs stand behind so many {@code keys}. */
+    static void add(Term[] terms, List<Aggregate> aggregates, Object[] values, int keys, Event event) {
         for (int place = 0; place < terms.length; place++) {
             Aggregate aggregate = aggregates.get(place);
             if (aggregate.input() < 0) {
                 terms[place].add(null, event);
                 continue;
             }
-            Object value = aggregate.counted(values[aggregate.input()]);
+            Object value = aggregate.counted(values[keys + aggregate.input()]);
             if (value != null) {
                 terms[place].add(value, event);
             }
@@ -53,6 +70,7 @@ final class Content {
         out.writeLong(start);
         out.writeLong(end);
         out.writeInt(next);
+        out.writeLong(wakes);
         out.writeByte((this.out ? 1 : 0) | (closed ? 2 : 0) | (dirty ? 4 : 0));
         for (Term term : terms) {
             term.write(out);
@@ -62,13 +80,13 @@ final class Content {
     static Content read(DataInputView in, List<Aggregate> aggregates) throws IOException {
         Content content = new Content(in.readLong(), in.readLong(), aggregates);
         content.next = in.readInt();
+        content.wakes = in.readLong();
         int marks = in.readByte();
         content.out = (marks & 1) != 0;
         content.closed = (marks & 2) != 0;
         content.dirty = (marks & 4) != 0;
         for (Term term : content.terms) {
-            term.count = in.readLong();
-            term.readRest(in);
+            term.read(in);
         }
         return content;
     }

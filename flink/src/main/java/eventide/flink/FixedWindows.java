@@ -1,16 +1,13 @@
 package eventide.flink;
 
-import java.util.Comparator;
-import java.util.Iterator;
 import java.util.List;
 
 /** Tumbling, sliding, calendar and global windows. */
 final class FixedWindows implements Windows {
-    private static final Comparator<Content> BY_END = Comparator.<Content>comparingLong(one -> one.end).thenComparingLong(one -> one.start);
-
     private final List<Aggregate> aggregates;
     private final Grid grid;
     private final long allowed;
+    private final Closing ending;
     private final boolean onChange;
     private final long every;
     private final boolean fill;
@@ -19,6 +16,7 @@ final class FixedWindows implements Windows {
         this.aggregates = window.aggregates();
         this.grid = grid;
         this.allowed = window.lateUs();
+        this.ending = new Closing(allowed);
         this.onChange = "on_change".equals(window.early());
         this.every = "every".equals(window.early()) ? window.everyUs() : 0;
         this.fill = window.fill();
@@ -26,6 +24,10 @@ final class FixedWindows implements Windows {
 
     @Override
     public Verdict judge(long time, long before) {
+        if (allowed == 0) {
+            long end = grid.lastEnd(time);
+            return end > before || end == Instants.UNKNOWN ? Verdict.ON_TIME : Verdict.LATE;
+        }
         List<Grid.Bounds> windows = grid.of(time);
         boolean corrects = false;
         boolean taken = windows.isEmpty();
@@ -127,28 +129,11 @@ final class FixedWindows implements Windows {
         if (fill) {
             fillUp(state, closing, outlet);
         }
-        state.windows.sort(BY_END);
+        Closing.sort(state);
         if (every > 0) {
             tick(state, key, closing, outlet);
         }
-        for (Iterator<Content> all = state.windows.iterator(); all.hasNext(); ) {
-            Content content = all.next();
-            if (!content.closed && content.end <= closing) {
-                boolean isFinal = isFinal(content, closing);
-                outlet.emit(content, key, isFinal ? Mark.FIRST_AND_FINAL : Mark.FIRST, null, null);
-                content.closed = true;
-                if (isFinal) {
-                    all.remove();
-                }
-            }
-        }
-        for (Iterator<Content> all = state.windows.iterator(); all.hasNext(); ) {
-            Content content = all.next();
-            if (content.closed && isFinal(content, closing)) {
-                outlet.emit(content, key, Mark.CLOSING, null, null);
-                all.remove();
-            }
-        }
+        ending.due(state, key, closing, null, outlet);
     }
 
     private void tick(KeyState state, Key key, long closing, Outlet outlet) {
@@ -160,9 +145,5 @@ final class FixedWindows implements Windows {
             }
         }
         state.ticked = closing;
-    }
-
-    private boolean isFinal(Content content, long closing) {
-        return Instants.later(content.end, allowed) <= closing || closing == Instants.END_OF_TIME;
     }
 }

@@ -26,6 +26,12 @@ interface Grid extends Serializable {
         return firstOpen(one.end());
     }
 
+    /** The end of the last window that covers a time; UNKNOWN where none does. */
+    default long lastEnd(long time) {
+        List<Bounds> windows = of(time);
+        return windows.isEmpty() ? Instants.UNKNOWN : windows.get(windows.size() - 1).end();
+    }
+
     static Grid of(Plan.Window window) {
         return switch (window.kind()) {
             case "sliding" -> new Steps(window.sizeUs(), window.slideUs(), window.offsetUs());
@@ -83,6 +89,12 @@ interface Grid extends Serializable {
         public Bounds last(long instant) {
             long start = Math.floorDiv(instant - offset, slide) * slide + offset;
             return new Bounds(start, start + size);
+        }
+
+        @Override
+        public long lastEnd(long time) {
+            long end = Math.floorDiv(time - offset, slide) * slide + offset + size;
+            return time < end ? end : Instants.UNKNOWN;
         }
     }
 

@@ -1,7 +1,6 @@
 package eventide.flink;
 
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.api.common.state.ListState;
@@ -31,14 +30,19 @@ final class Intake extends ProcessFunction<RowData, Event> implements Checkpoint
     }
 
     private final Plan.Source source;
+    private final boolean apart;
     private final RecordReader reader;
     private final int arrival;
     private final Map<String, Place> places = new HashMap<>();
+    private final LogNames names;
     private transient ListState<Tuple4<Integer, String, Long, byte[]>> saved;
     private transient int mine;
 
-    Intake(Plan.Source source) {
+    /** With {@code apart} what is refused is a side output: SQL knows no such rows. */
+    Intake(Plan.Source source, boolean apart) {
         this.source = source;
+        this.apart = apart;
+        this.names = new LogNames(source);
         this.reader = new RecordReader(source);
         this.arrival = source.columns().stream().map(Plan.Column::name).toList().indexOf(source.arrival());
     }
@@ -70,8 +74,8 @@ final class Intake extends ProcessFunction<RowData, Event> implements Checkpoint
     @Override
     public void processElement(RowData row, Context context, Collector<Event> out) throws Exception {
         byte[] record = row.isNullAt(0) ? new byte[0] : row.getBinary(0);
-        String log = source.log(row.getString(1).toString());
-        boolean counted = row.isNullAt(2);
+        String log = names.of(row.getString(1), row.isNullAt(2) ? LogNames.WHOLE : row.getInt(2));
+        boolean counted = row.isNullAt(3);
         Place place = places.get(log);
         if (place == null) {
             place = new Place();
@@ -83,17 +87,27 @@ final class Intake extends ProcessFunction<RowData, Event> implements Checkpoint
             place.columns = reader.header(record);
             return;
         }
-        long offset = counted ? place.next : row.getLong(2);
+        long offset = counted ? place.next : row.getLong(3);
         place.next = offset + 1;
-        long arrived = row.isNullAt(3) ? ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()) : row.getLong(3);
+        long arrived = row.isNullAt(4) ? now() : row.getTimestamp(4, 3).getMillisecond() * 1_000;
         RecordReader.Read read = reader.read(record, place.columns);
         if (read.values() == null) {
-            context.output(REFUSED, Refused.of(log, offset, arrived, read.reason(), read.field(), read.raw()));
+            Event refused = Refused.of(log, offset, arrived, read.reason(), read.field(), read.raw());
+            if (apart) {
+                context.output(REFUSED, refused);
+            } else {
+                out.collect(refused);
+            }
             return;
         }
         if (arrival >= 0) {
             arrived = read.values()[arrival] instanceof Long at ? at : Instants.UNKNOWN;
         }
         out.collect(new Event(Event.ROW, log, offset, arrived, read.values()));
+    }
+
+    private static long now() {
+        Instant now = Instant.now();
+        return now.getEpochSecond() * 1_000_000 + now.getNano() / 1_000;
     }
 }

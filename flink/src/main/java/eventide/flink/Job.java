@@ -2,6 +2,7 @@ package eventide.flink;
 
 import java.util.List;
 import org.apache.flink.api.common.functions.Partitioner;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -51,11 +52,11 @@ public final class Job {
     private static DataStream<Event> read(Plan plan, Plan.Source source, StreamTableEnvironment tables) {
         tables.executeSql(source.ddl());
         SingleOutputStreamOperator<Event> records = rows(tables, tables.sqlQuery(source.query()))
-                .process(new Intake(source), PlainType.EVENT).name("intake " + source.name()).uid(source.intake());
-        DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
+                .process(new Intake(source, source.select() != null), PlainType.EVENT).name("intake " + source.name()).uid(source.intake());
         if (source.select() == null) {
-            return records.union(refused);
+            return records;
         }
+        DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
         Tables.Shape shape = Tables.intake(source.columns());
         DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns " + source.name());
         tables.createTemporaryView(source.intake(), tables.fromDataStream(typed, shape.schema(List.of()).build()));
@@ -88,17 +89,22 @@ public final class Job {
         return alone ? 1 : Math.min(parallelism, plan.logs().size());
     }
 
-    private static SingleOutputStreamOperator<Row> windows(Plan plan, DataStream<Event> judged) {
-        Tables.Shape shape = Results.results(plan);
-        return judged.keyBy(keyOf(plan), PlainType.KEY)
-                .transform(plan.window().kind() + " windows", shape.information(), new WindowOperator(plan)).uid("windows");
+    private static SingleOutputStreamOperator<Row> windows(Plan plan, SingleOutputStreamOperator<Event> judged) {
+        TypeInformation<Row> rows = Results.results(plan).information();
+        String name = plan.window().kind() + " windows";
+        if (Slicing.of(plan) == null) {
+            return judged.keyBy(keyOf(plan), PlainType.KEY).transform(name, rows, new WindowOperator(plan)).uid("windows");
+        }
+        return judged.transform("slices", PlainType.slices(plan), new Slicer(plan)).setParallelism(judged.getParallelism())
+                .keyBy(slice -> slice.key, PlainType.KEY)
+                .transform(name, rows, new SliceOperator(plan)).uid("windows");
     }
 
     /** The key of a row behind the door; sessions belong to a log too. */
     static KeySelector<Event, Key> keyOf(Plan plan) {
         int keys = plan.window().keys().size();
         if (!plan.window().kind().equals("session")) {
-            return event -> new Key(java.util.Arrays.copyOf(event.values, keys));
+            return event -> Key.of(event.values, keys);
         }
         int[] places = plan.places(plan.window().keys());
         return event -> {

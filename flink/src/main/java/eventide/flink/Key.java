@@ -22,9 +22,14 @@ final class Key {
         this.hash = Arrays.hashCode(values);
     }
 
+    /** The first values of a row. */
+    static Key of(Object[] values, int many) {
+        return new Key(Arrays.copyOf(values, many));
+    }
+
     @Override
     public boolean equals(Object other) {
-        return other instanceof Key that && Arrays.equals(values, that.values);
+        return other instanceof Key that && hash == that.hash && Arrays.equals(values, that.values);
     }
 
     @Override

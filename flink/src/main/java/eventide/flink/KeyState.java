@@ -10,8 +10,11 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 import org.apache.flink.types.StringValue;
 
-/** Everything that is kept of one key: its windows by end, or the events that wait for a count window. */
+/** Everything that is kept of one key: its windows by end, or the slices they are made of, or the events that wait for a count window. */
 final class KeyState {
+    /** Slices in state belong to the key whose state it is. */
+    private static final Key NOBODY = new Key(new Object[0]);
+
     /** The watermark that the key's own clock has reached, where keys have clocks. */
     long closing = Instants.NO_WATERMARK;
     /** The watermark at which early rows were last looked for. */
@@ -21,6 +24,7 @@ final class KeyState {
     /** The number of the next count window. */
     long number;
     final List<Content> windows = new ArrayList<>(2);
+    final List<Slice> slices = new ArrayList<>(0);
     final List<Event> waiting = new ArrayList<>(0);
 
     boolean isEmpty() {
@@ -50,6 +54,10 @@ final class KeyState {
             for (Content content : state.windows) {
                 content.write(out);
             }
+            out.writeInt(state.slices.size());
+            for (Slice slice : state.slices) {
+                slice.write(out);
+            }
             out.writeInt(state.waiting.size());
             for (Event event : state.waiting) {
                 EventSerializer.INSTANCE.serialize(event, out);
@@ -65,6 +73,9 @@ final class KeyState {
             state.number = in.readLong();
             for (int size = in.readInt(); size > 0; size--) {
                 state.windows.add(Content.read(in, aggregates));
+            }
+            for (int size = in.readInt(); size > 0; size--) {
+                state.slices.add(Slice.read(NOBODY, in, aggregates));
             }
             for (int size = in.readInt(); size > 0; size--) {
                 state.waiting.add(EventSerializer.INSTANCE.deserialize(in));
@@ -90,7 +101,11 @@ final class KeyState {
 
     /** A state belongs to the aggregates it was made for: another plan cannot read it. */
     public static final class Snapshot implements TypeSerializerSnapshot<KeyState> {
+        /** The form of what is written; states in another form are refused. */
+        private static final int VERSION = 2;
+
         private List<String> kinds = List.of();
+        private int written = VERSION;
         private List<Aggregate> aggregates = List.of();
 
         public Snapshot() {}
@@ -102,7 +117,7 @@ final class KeyState {
 
         @Override
         public int getCurrentVersion() {
-            return 1;
+            return VERSION;
         }
 
         @Override
@@ -127,6 +142,7 @@ final class KeyState {
                 read.add(new Aggregate("", function, -1, type, arguments));
             }
             aggregates = read;
+            written = version;
             kinds = kinds(read);
         }
 
@@ -137,7 +153,7 @@ final class KeyState {
 
         @Override
         public TypeSerializerSchemaCompatibility<KeyState> resolveSchemaCompatibility(TypeSerializerSnapshot<KeyState> old) {
-            return old instanceof Snapshot that && that.kinds.equals(kinds)
+            return old instanceof Snapshot that && that.kinds.equals(kinds) && that.written == VERSION
                     ? TypeSerializerSchemaCompatibility.compatibleAsIs()
                     : TypeSerializerSchemaCompatibility.incompatible();
         }

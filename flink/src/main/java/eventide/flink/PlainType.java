@@ -12,6 +12,10 @@ final class PlainType<T> extends TypeInformation<T> {
     private final Class<T> type;
     private final TypeSerializer<T> serializer;
 
+    static PlainType<Slice> slices(Plan plan) {
+        return new PlainType<>(Slice.class, new SliceSerializer(plan.window().aggregates()));
+    }
+
     private PlainType(Class<T> type, TypeSerializer<T> serializer) {
         this.type = type;
         this.serializer = serializer;

@@ -30,9 +30,9 @@ record Plan(
             implements Serializable {}
 
     /**
-     * A table of records as bytes, and how a record is read. The query gives record, log, offset and arrival; where there is no offset
-     * rows are counted. A log is a file below {@code root}, where that is given; {@code single} names the only log. The row-wise steps
-     * are {@code select}, a query over the view {@code intake}; null where there are none.
+     * A table of records as bytes, and how a record is read. The query gives record, log, partition, offset and arrival; where there is
+     * no offset rows are counted. A log is a partition of what is named, or a file (below {@code root}, where that is given); {@code single}
+     * names the only log. The row-wise steps are {@code select}, a query over the view {@code intake}; null where there are none.
      */
     record Source(
             String name, String ddl, String query, String intake, String select, String format, String separator, boolean header, List<Column> columns, String arrival,

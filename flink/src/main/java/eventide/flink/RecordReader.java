@@ -17,15 +17,17 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 final class RecordReader implements Serializable {
     private static final ObjectMapper JSON = new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
-    /** What reading gave: values, or why and in which field it did not. */
+    /** What reading gave: values, or why and in which field it did not, and the record's text. */
     record Read(Object[] values, String reason, String field, String raw) {}
 
     private final Plan.Source source;
     private final List<Typing> typings;
+    private final JsonTokens tokens;
 
     RecordReader(Plan.Source source) {
         this.source = source;
         this.typings = source.columns().stream().map(Typing::of).toList();
+        this.tokens = new JsonTokens(typings);
     }
 
     /** Where the columns stand in the records behind a header line. */
@@ -47,13 +49,32 @@ final class RecordReader implements Serializable {
     }
 
     Read read(byte[] bytes, int[] header) {
+        boolean csv = source.format().equals("csv");
+        if (isAscii(bytes)) {
+            Object[] values = csv ? null : tokens.read(bytes);
+            if (values != null) {
+                return new Read(values, null, null, null);
+            }
+            String text = new String(bytes, StandardCharsets.ISO_8859_1);
+            return csv ? csv(text, header) : byTree(text);
+        }
         String text;
         try {
             text = StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT).decode(ByteBuffer.wrap(bytes)).toString();
         } catch (CharacterCodingException fault) {
             return new Read(null, "not UTF-8", null, new String(bytes, StandardCharsets.UTF_8));
         }
-        return source.format().equals("csv") ? csv(text, header) : json(text);
+        return csv ? csv(text, header) : byTree(text);
+    }
+
+    /** True for text of one byte a character, without the one that is zero. */
+    private static boolean isAscii(byte[] bytes) {
+        for (byte one : bytes) {
+            if (one <= 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private Read csv(String text, int[] header) {
@@ -76,7 +97,7 @@ final class RecordReader implements Serializable {
         return new Read(values, null, null, text);
     }
 
-    private Read json(String text) {
+    Read byTree(String text) {
         JsonNode tree;
         try {
             tree = JSON.readTree(text);
@@ -92,9 +113,10 @@ final class RecordReader implements Serializable {
             JsonNode field = typing.path() == null ? tree.get(typing.name()) : tree.at(typing.path());
             boolean missing = field == null || field.isNull() || field.isMissingNode();
             Object value = missing ? null : typing.ofJson(field);
-            String reason = typing.refusal(value, missing ? null : field.isTextual() ? field.asText() : field.toString());
+            String reason = typing.refusal(value, missing ? null : "");
             if (reason != null) {
-                return new Read(null, reason, typing.name(), text);
+                String raw = missing ? null : field.isTextual() ? field.asText() : field.toString();
+                return new Read(null, typing.refusal(value, raw), typing.name(), text);
             }
             values[place] = value;
         }

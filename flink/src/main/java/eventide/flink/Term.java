@@ -29,6 +29,11 @@ abstract class Term {
         writeRest(out);
     }
 
+    final void read(DataInputView in) throws IOException {
+        count = in.readLong();
+        readRest(in);
+    }
+
     abstract void take(Object value, Event event);
 
     abstract void join(Term other);

@@ -11,6 +11,8 @@ record Typing(String name, String type, String path, String unit, boolean nullab
     private static final Pattern WHOLE = Pattern.compile("[+-]?[0-9]{1,19}");
     private static final Pattern NUMBER = Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?");
     private static final int SHOWN = 40;
+    /** Times are smaller than this, before 1970 and after it. */
+    private static final long MOST_US = 1L << 62;
 
     static Typing of(Plan.Column column) {
         return new Typing(
@@ -48,7 +50,18 @@ record Typing(String name, String type, String path, String unit, boolean nullab
         return switch (type) {
             case "float" -> (Object) value.asDouble();
             case "integer" -> value.canConvertToLong() && value.decimalValue().stripTrailingZeros().scale() <= 0 ? (Object) value.asLong() : null;
-            case "instant" -> since(value.decimalValue());
+            case "instant" -> Double.isInfinite(value.doubleValue()) ? null : since(value.decimalValue());
+            default -> null;
+        };
+    }
+
+    /** The value that a whole number of JSON is; null when it is none. */
+    Object ofWhole(long number) {
+        return switch (type) {
+            case "string" -> Long.toString(number);
+            case "float" -> (Object) (double) number;
+            case "integer" -> number;
+            case "instant" -> since(number);
             default -> null;
         };
     }
@@ -92,6 +105,18 @@ record Typing(String name, String type, String path, String unit, boolean nullab
         return micros == Instants.UNKNOWN ? null : (Object) micros;
     }
 
+    private Object since(long number) {
+        long factor = switch (unit) {
+            case "s" -> 1_000_000;
+            case "ms" -> 1_000;
+            default -> 1;
+        };
+        if (number > (MOST_US - 1) / factor || number < -(MOST_US - 1) / factor) {
+            return since(BigDecimal.valueOf(number));
+        }
+        return unit.equals("ns") ? Math.floorDiv(number, 1_000L) : number * factor;
+    }
+
     /** A number of units since 1970 as microseconds; null where it does not fit. */
     private Object since(BigDecimal number) {
         BigDecimal micros = switch (unit) {
@@ -101,7 +126,7 @@ record Typing(String name, String type, String path, String unit, boolean nullab
             default -> number;
         };
         BigDecimal whole = micros.setScale(0, java.math.RoundingMode.HALF_EVEN);
-        return whole.abs().compareTo(BigDecimal.valueOf(1L << 62)) < 0 ? (Object) whole.longValueExact() : null;
+        return whole.abs().compareTo(BigDecimal.valueOf(MOST_US)) < 0 ? (Object) whole.longValueExact() : null;
     }
 
     /** Why a value is refused; null when it is good. {@code raw} is what it was read from, null where there was nothing. */

@@ -1,6 +1,7 @@
 package eventide.flink;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 import org.apache.flink.types.StringValue;
@@ -13,6 +14,8 @@ final class Values {
     private static final byte TRUE = 3;
     private static final byte FALSE = 4;
     private static final byte STRING = 5;
+    private static final byte ASCII = 6;
+    private static final int LONGEST_ASCII = Short.MAX_VALUE;
 
     private Values() {}
 
@@ -28,8 +31,7 @@ final class Values {
         } else if (value instanceof Boolean truth) {
             out.writeByte(truth ? TRUE : FALSE);
         } else if (value instanceof String text) {
-            out.writeByte(STRING);
-            StringValue.writeString(text, out);
+            writeText(text, out);
         } else {
             throw new IOException("a value of " + value.getClass() + " cannot be written");
         }
@@ -44,8 +46,40 @@ final class Values {
             case TRUE -> Boolean.TRUE;
             case FALSE -> Boolean.FALSE;
             case STRING -> StringValue.readString(in);
+            case ASCII -> ascii(in);
             default -> throw new IOException("a value of the unknown kind " + kind);
         };
+    }
+
+    /** Most texts are short and in ASCII: those go as bytes. */
+    private static void writeText(String text, DataOutputView out) throws IOException {
+        if (isAscii(text)) {
+            out.writeByte(ASCII);
+            out.writeShort(text.length());
+            out.write(text.getBytes(StandardCharsets.ISO_8859_1)); // writeBytes of Flink's buffers moves on twice as far
+        } else {
+            out.writeByte(STRING);
+            StringValue.writeString(text, out);
+        }
+    }
+
+    private static boolean isAscii(String text) {
+        int length = text.length();
+        if (length > LONGEST_ASCII) {
+            return false;
+        }
+        for (int place = 0; place < length; place++) {
+            if (text.charAt(place) >= 128) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static String ascii(DataInputView in) throws IOException {
+        byte[] bytes = new byte[in.readShort()];
+        in.readFully(bytes);
+        return new String(bytes, StandardCharsets.ISO_8859_1);
     }
 
     static void writeAll(Object[] values, DataOutputView out) throws IOException {

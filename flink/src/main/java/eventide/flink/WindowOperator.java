@@ -29,7 +29,8 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     private final Plan.Window window;
     private final Windows windows;
     private final boolean judges;
-    private final int[] kept;
+    /** Where the inputs of the aggregates stand in a row from the door. */
+    private final int[] inputs;
 
     private transient InternalTimerService<VoidNamespace> timers;
     private transient ValueState<KeyState> states;
@@ -45,7 +46,10 @@ final class WindowOperator extends AbstractStreamOperator<Row>
         this.window = plan.window();
         this.windows = Windows.of(window);
         this.judges = window.kind().equals("session");
-        this.kept = Narrow.places(plan);
+        int keys = window.keys().size();
+        this.inputs = judges
+                ? plan.places(window.inputs())
+                : java.util.stream.IntStream.range(keys, keys + window.inputs().size()).toArray();
     }
 
     @Override
@@ -72,8 +76,7 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     @Override
     public void open() throws Exception {
         super.open();
-        List<Aggregate> inputs = window.aggregates();
-        states = getPartitionedState(new ValueStateDescriptor<>("windows", new KeyState.Serializer(inputs)));
+        states = getPartitionedState(new ValueStateDescriptor<>("windows", new KeyState.Serializer(window.aggregates())));
         timers = getInternalTimerService("windows", VoidNamespaceSerializer.INSTANCE, this);
         if (judges) {
             for (String name : List.of("on_time", "corrected", "late")) {
@@ -103,8 +106,8 @@ final class WindowOperator extends AbstractStreamOperator<Row>
             state = new KeyState();
         }
         reach(state, key, event.closed);
-        Event inner = judges ? event.with(Narrow.of(event.values, kept)) : event;
-        Windows.Verdict verdict = windows.add(state, key, inputsOf(inner), closing(state), this);
+        Event inner = event.with(Narrow.of(event.values, inputs));
+        Windows.Verdict verdict = windows.add(state, key, inner, closing(state), this);
         if (judges) {
             accountOf(event.log).count(verdict);
             if (verdict == Windows.Verdict.LATE && !"drop".equals(window.policy())) {
@@ -121,14 +124,6 @@ final class WindowOperator extends AbstractStreamOperator<Row>
             state.closing = closing;
             windows.due(state, key, closing(state), this);
         }
-    }
-
-    /** The values behind the keys. */
-    private Event inputsOf(Event event) {
-        int keys = window.keys().size();
-        Object[] inputs = new Object[event.values.length - keys];
-        System.arraycopy(event.values, keys, inputs, 0, inputs.length);
-        return event.with(inputs);
     }
 
     private long closing(KeyState state) {

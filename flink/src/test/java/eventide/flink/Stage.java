@@ -7,6 +7,7 @@ import java.util.Queue;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
@@ -20,8 +21,11 @@ final class Stage implements AutoCloseable {
 
     private final Plan plan;
     private final KeySelector<Event, Key> keyOf;
+    private final SliceSerializer onTheWire;
     private final List<OneInputStreamOperatorTestHarness<Event, Event>> doors = new ArrayList<>();
-    private final List<WindowHarness> windows = new ArrayList<>();
+    /** One behind each door, where windows are made of slices. */
+    private final List<OneInputStreamOperatorTestHarness<Event, Slice>> slicers = new ArrayList<>();
+    private final List<WindowHarness<?>> windows = new ArrayList<>();
     private long[] reached;
     private long sent = Long.MIN_VALUE;
 
@@ -29,18 +33,33 @@ final class Stage implements AutoCloseable {
     final List<Event> late = new ArrayList<>();
     final List<Event> dead = new ArrayList<>();
 
-    private static final class WindowHarness extends KeyedOneInputStreamOperatorTestHarness<Key, Event, Row> {
-        final WindowOperator operator;
+    private static final class WindowHarness<T> extends KeyedOneInputStreamOperatorTestHarness<Key, T, Row> {
+        private final KeySelector<T, Key> keyOf;
 
-        WindowHarness(WindowOperator operator, KeySelector<Event, Key> keyOf, int many, int number) throws Exception {
+        WindowHarness(OneInputStreamOperator<T, Row> operator, KeySelector<T, Key> keyOf, int many, int number) throws Exception {
             super(operator, keyOf, PlainType.KEY, GROUPS, many, number);
-            this.operator = operator;
+            this.keyOf = keyOf;
+        }
+
+        @SuppressWarnings("unchecked") // all windows of a plan take the same
+        Key keyOf(Object value) throws Exception {
+            return keyOf.getKey((T) value);
+        }
+
+        @SuppressWarnings("unchecked") // all windows of a plan take the same
+        void take(Object value) throws Exception {
+            processElement(new StreamRecord<>((T) value));
+        }
+
+        Account account() {
+            return getOperator() instanceof WindowOperator operator ? operator.account() : new Account();
         }
     }
 
     Stage(Plan plan, int parallelism) throws Exception {
         this.plan = plan;
         this.keyOf = Job.keyOf(plan);
+        this.onTheWire = Slicing.of(plan) == null ? null : new SliceSerializer(plan.window().aggregates());
         start(parallelism, null, null, 0);
     }
 
@@ -51,15 +70,23 @@ final class Stage implements AutoCloseable {
         sent = Long.MIN_VALUE;
         int doorsBefore = doors.size();
         doors.clear();
+        slicers.clear();
         windows.clear();
         for (int number = 0; number < many; number++) {
             Door door = new Door(plan);
             var harness = new OneInputStreamOperatorTestHarness<Event, Event>(door, GROUPS, many, number);
             begin(harness, EventSerializer.INSTANCE, ofDoors, doorsBefore, many, number);
             doors.add(harness);
+            if (onTheWire != null) {
+                var slicer = new OneInputStreamOperatorTestHarness<Event, Slice>(new Slicer(plan), GROUPS, many, number);
+                begin(slicer, onTheWire, null, 0, many, number);
+                slicers.add(slicer);
+            }
         }
         for (int number = 0; number < parallelism; number++) {
-            WindowHarness harness = new WindowHarness(new WindowOperator(plan), keyOf, parallelism, number);
+            WindowHarness<?> harness = onTheWire == null
+                    ? new WindowHarness<>(new WindowOperator(plan), keyOf, parallelism, number)
+                    : new WindowHarness<>(new SliceOperator(plan), slice -> slice.key, parallelism, number);
             begin(harness, null, ofWindows, before, parallelism, number);
             windows.add(harness);
         }
@@ -99,34 +126,58 @@ final class Stage implements AutoCloseable {
         Queue<Object> output = new ArrayDeque<>(harness.getOutput());
         harness.getOutput().clear();
         for (Object one : output) {
-            if (one instanceof Watermark mark) {
-                reached[door] = mark.getTimestamp();
-                advance();
+            if (onTheWire == null) {
+                pass(door, one);
             } else {
-                @SuppressWarnings("unchecked") // doors give events
-                StreamRecord<Event> record = (StreamRecord<Event>) one;
-                Key key = keyOf.getKey(record.getValue());
-                int number = KeyGroupRangeAssignment.assignKeyToParallelOperator(key, GROUPS, windows.size());
-                windows.get(number).processElement(new StreamRecord<>(record.getValue()));
-                collect(windows.get(number));
+                slice(door, one);
             }
         }
         drain(harness, Door.LATE, late);
         drain(harness, Door.DEAD, dead);
     }
 
+    private void slice(int door, Object one) throws Exception {
+        if (one instanceof Watermark mark) {
+            slicers.get(door).processWatermark(mark);
+        } else {
+            slicers.get(door).processElement(new StreamRecord<>((Event) ((StreamRecord<?>) one).getValue()));
+        }
+        flowFromSlicer(door);
+    }
+
+    private void flowFromSlicer(int door) throws Exception {
+        Queue<Object> output = new ArrayDeque<>(slicers.get(door).getOutput());
+        slicers.get(door).getOutput().clear();
+        for (Object one : output) {
+            pass(door, one instanceof StreamRecord<?> record ? new StreamRecord<>(onTheWire.copy((Slice) record.getValue())) : one);
+        }
+    }
+
+    /** What comes over the wire to the windows. */
+    private void pass(int door, Object one) throws Exception {
+        if (one instanceof Watermark mark) {
+            reached[door] = mark.getTimestamp();
+            advance();
+        } else {
+            Object value = ((StreamRecord<?>) one).getValue();
+            int number = KeyGroupRangeAssignment.assignKeyToParallelOperator(windows.get(0).keyOf(value), GROUPS, windows.size());
+            windows.get(number).take(value);
+            collect(windows.get(number));
+        }
+    }
+
     private void advance() throws Exception {
         long least = java.util.Arrays.stream(reached).min().orElseThrow();
         if (least > sent) {
             sent = least;
-            for (WindowHarness window : windows) {
+            for (WindowHarness<?> window : windows) {
                 window.processWatermark(new Watermark(least));
                 collect(window);
             }
         }
     }
 
-    private void collect(WindowHarness window) {
+    private void collect(WindowHarness<?> window) {
         results.addAll(window.extractOutputValues());
         window.getOutput().clear();
         drain(window, Door.LATE, late);
@@ -142,6 +193,10 @@ final class Stage implements AutoCloseable {
 
     /** Stops everything and goes on from its state with other operators, as many as are asked for. */
     void restart(int parallelism) throws Exception {
+        for (int door = 0; door < slicers.size(); door++) {
+            slicers.get(door).prepareSnapshotPreBarrier(1);
+            flowFromSlicer(door);
+        }
         OperatorSubtaskState ofDoors = snapshot(doors);
         OperatorSubtaskState ofWindows = snapshot(windows);
         int before = windows.size();
@@ -160,13 +215,16 @@ final class Stage implements AutoCloseable {
     Account account() {
         Account total = new Account();
         doors.forEach(harness -> total.add(((Door) harness.getOperator()).total()));
-        windows.forEach(window -> total.add(window.operator.account()));
+        windows.forEach(window -> total.add(window.account()));
         return total;
     }
 
     @Override
     public void close() throws Exception {
         for (var harness : doors) {
+            harness.close();
+        }
+        for (var harness : slicers) {
             harness.close();
         }
         for (var harness : windows) {

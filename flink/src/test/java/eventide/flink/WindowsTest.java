@@ -48,6 +48,19 @@ class WindowsTest {
     }
 
     @Test
+    void aRowThatIsLateForItsFirstWindowCountsForTheNext() throws Exception {
+        // 8 sets the watermark of its log to 6, behind which 4 is late for [-5, 5) and on time for [0, 10); where another log is silent
+        // nothing has come out then, and 4 is late all the same
+        String sliding = "\"kind\": \"sliding\", \"size_us\": 10, \"slide_us\": 5, \"policy\": \"side\", \"late_us\": 0";
+        List<String> wanted = List.of("-5-5 n=1 sum=1.0 r0 final", "0-10 n=3 sum=13.0 r0 final", "5-15 n=1 sum=8.0 r0 final");
+        for (String logs : List.of("\"one\"", "\"one\", \"two\"")) {
+            for (int restart = -1; restart < 3; restart++) {
+                assertEquals(wanted, played(Plans.of(logs, sliding), restart, 1, 8, 4).stream().sorted().toList());
+            }
+        }
+    }
+
+    @Test
     void anEventOneGapLaterJoinsTheSessionAndOneMoreDoesNot() throws Exception {
         Plan plan = Plans.of("\"one\"", "\"kind\": \"session\", \"gap_us\": 5, \"policy\": \"side\", \"late_us\": 0");
         assertEquals(List.of("0-10 n=2 sum=5.0 r0 final", "11-16 n=1 sum=11.0 r0 final"), played(plan, -1, 0, 5, 11));
