@@ -20,7 +20,7 @@ Types = dict[str, pl.DataType]
 
 def rows_schema(plan: Plan) -> Types:
     """The columns of rows in front of the door."""
-    return shaped_schema(input_schema(plan, 0), plan.before)
+    return shaped_schema(_input_schema(plan, 0), plan.before)
 
 
 def output_schema(plan: Plan, name: str, results: Types | None) -> Mapping[str, pl.DataType]:
@@ -30,7 +30,7 @@ def output_schema(plan: Plan, name: str, results: Types | None) -> Mapping[str, 
     if name == LATE:
         return late_schema(rows_schema(plan))
     has_door = plan.event_time is not None
-    start, section = (rows_schema(plan), plan.after) if has_door else (input_schema(plan, 0), plan.before)
+    start, section = (rows_schema(plan), plan.after) if has_door else (_input_schema(plan, 0), plan.before)
     for place, step in enumerate(section):
         if isinstance(step, Enrich) and step.misses == name:
             return {LOG: pl.String(), OFFSET: pl.Int64(), **_shown(shaped_schema(start, section[:place]))}
@@ -50,7 +50,11 @@ def _shown(schema: Types) -> Types:
     return dict(visible(pl.DataFrame(schema=schema)).schema)
 
 
-def input_schema(plan: Plan, number: int) -> Types:
-    """The columns of one source behind its own steps."""
+def _input_schema(plan: Plan, number: int) -> Types:
     one = plan.inputs[number]
     return shaped_schema({**one.source.columns, OFFSET: pl.Int64(), ARRIVAL: INSTANT}, one.steps)
+
+
+def in_order_of_first(plan: Plan, number: int, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the source with this number, their columns in the order of the first one's."""
+    return rows.select(list(_input_schema(plan, 0))) if number else rows

@@ -21,7 +21,7 @@ from eventide.engine.clocks import (
     Progress,
     clocks_for,
 )
-from eventide.engine.columns import enrichments, input_schema, rows_schema
+from eventide.engine.columns import enrichments, in_order_of_first, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
 from eventide.engine.fixed import hold
@@ -187,12 +187,7 @@ class Pipeline:
         refuse(outputs, batch.log, batch.refused)
         rows = shape(batch.rows, self.plan.inputs[source].steps)
         account.filtered += batch.rows.height - rows.height
-        return rows.select(self._first_columns) if source else rows
-
-    @cached_property
-    def _first_columns(self) -> list[str]:
-        """The columns of the first source, in whose order those of the others come."""
-        return list(input_schema(self.plan, 0))
+        return in_order_of_first(self.plan, source, rows)
 
     def admit(self, outputs: Outputs, batch: Batch, source: int) -> Admitted:
         """Take a batch up to and through the door."""
