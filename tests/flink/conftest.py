@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 
 import pytest
-from tests.flink.player import FOLDER, Player
+from tests.flink.player import Player, built
 
 from eventide.testing.services import running
 from eventide.testing.services.flink import Flink
@@ -19,7 +18,7 @@ from eventide.testing.services.postgres import Postgres
 def player() -> Iterator[Player]:
     """The operators, built if they are older than their source."""
     assert shutil.which("mvn") is not None, "Maven is not installed: apt-get install maven"
-    _built()
+    built()
     started = Player()
     yield started
     started.close()
@@ -44,16 +43,3 @@ def database() -> Iterator[Postgres]:
     """A database that all tests share."""
     with running(Postgres()) as started:
         yield started
-
-
-def _built() -> None:
-    made = FOLDER / "target" / "test-classes" / "eventide" / "flink" / "Play.class"
-    jar = FOLDER / "target" / "eventide-flink.jar"
-    newest = max(path.stat().st_mtime for path in [FOLDER / "pom.xml", *FOLDER.glob("src/**/*.java")])
-    if not made.exists() or not jar.exists() or min(made.stat().st_mtime, jar.stat().st_mtime) < newest:
-        subprocess.run(
-            ["mvn", "-q", "-B", "package", "-DskipTests"],
-            cwd=FOLDER,
-            check=True,
-            timeout=600,
-        )

@@ -5,13 +5,14 @@ Every value is a multiple of 1/8, so that sums are exact in any order.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -83,6 +84,22 @@ def read_topic(address: str, topic: str, columns: Mapping[str, pl.DataType]) -> 
     out = et.read_kafka(topic, servers=address, schema=schema, bounded=True).run(show=False)
     assert out.dead_letters.is_empty(), out.dead_letters
     return in_order(out.results.select(list(columns)))
+
+
+def compacted(address: str, topic: str) -> tuple[list[Row], int]:
+    """What compaction leaves of a topic of one partition: the last value of each key; and how many tombstones came."""
+    reading = {"bootstrap.servers": address, "group.id": "compaction", "auto.offset.reset": "earliest", "log_level": 0}
+    consumer = Consumer({**reading, "enable.partition.eof": True, "isolation.level": "read_committed"})
+    consumer.subscribe([topic])
+    last: dict[object, Row | None] = {}
+    tombstones = 0
+    while (message := consumer.poll(30)) is not None and message.error() is None:
+        value = message.value()
+        last[message.key()] = None if value is None else json.loads(value)
+        tombstones += value is None
+    assert message is not None, "the topic does not answer"
+    consumer.close()
+    return [value for value in last.values() if value is not None], tombstones
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:

@@ -76,6 +76,15 @@ class Player:
         self.process.stdout.close()
 
 
+def built() -> None:
+    """Build the operators, if they are older than their source."""
+    made = FOLDER / "target" / "test-classes" / "eventide" / "flink" / "Play.class"
+    jar = FOLDER / "target" / "eventide-flink.jar"
+    newest = max(path.stat().st_mtime for path in [FOLDER / "pom.xml", *FOLDER.glob("src/**/*.java")])
+    if not made.exists() or not jar.exists() or min(made.stat().st_mtime, jar.stat().st_mtime) < newest:
+        subprocess.run(["mvn", "-q", "-B", "package", "-DskipTests"], cwd=FOLDER, check=True, timeout=600)
+
+
 def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
     """A plan as the job reads it, with a source that is never opened."""
     query, inputs = query_of(plan)

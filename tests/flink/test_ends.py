@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
-from tests.flink.feed import SCHEMA, make_topic, partitions, read_topic, same, send, windows, write_files
+from tests.flink.feed import SCHEMA, compacted, make_topic, partitions, read_topic, same, send, windows, write_files
 
 import eventide as et
 from eventide.runners.flink.kept import read_rows
@@ -103,6 +103,23 @@ def test_upserts_to_kafka_leave_the_last_row_of_each_window(flink: Flink, broker
     found = read_topic(broker.address, upserts, expected.results.schema)
     last = found.sort("revision", "final").unique(key, keep="last")
     same(last.drop("revision"), expected.final().drop("revision"))
+
+
+def test_sessions_upserted_to_kafka_leave_what_stands_and_tombstones_for_what_was_taken_back(
+    flink: Flink, broker: Kafka, topic: str
+) -> None:
+    timed = from_topic(broker, topic).event_time("at", et.bounded("100ms"), max_future=None).group_by("sensor")
+    stream = timed.window(et.session("200ms"), lateness="1m").agg(n=et.count(), total=et.col("dose").sum())
+    expected = stream.run(show=False)
+    name = make_topic(broker.address, "upserted")
+    written = stream.write(et.write_kafka(name, servers=broker.address, retractions="tombstone"))
+    run: FlinkRun = written.run(on="flink", flink_url=flink.address, parallelism=2, checkpoint_every="500ms")
+    assert run.wait().accounting == expected.accounting
+    kept, tombstones = compacted(broker.address, name)
+    wanted = expected.final().select("sensor", "window_start", "log", "window_end", "n", "total")
+    texts = pl.col("^window_.*$").str.to_datetime(time_unit="us", time_zone="UTC")
+    same(pl.DataFrame(kept).select(wanted.columns).with_columns(texts), wanted)
+    assert tombstones > 10
 
 
 def test_upserts_to_postgresql_leave_the_last_row_of_each_window(

@@ -13,8 +13,8 @@ from tests.flink.player import Player
 
 from eventide.expressions import col, count, rate
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
-from eventide.semantics.eventtime import Adaptive, KeyClock, LogClock
-from eventide.semantics.windows import Count, Global, Session
+from eventide.semantics.eventtime import KeyClock
+from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
 from eventide.testing.laws import Columns, Manner, bits, final_content, plan_answer, rows_of
 from eventide.testing.reference import Entry, Idle, Query
 from eventide.testing.streams import COLUMNS, earlies, entries, event_times, latenesses, windows
@@ -38,8 +38,10 @@ AGGREGATES = {
     "top": col("n").top_k(2),
     "bins": col("x").histogram([-10.0, 0.0, 10.0]),
     "some": col("n").collect(3),
+    "median": col("x").median(),
+    "high": col("n").quantile(0.9),
 }
-OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us")}
+OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us"), "held": col("x").time_weighted_mean()}
 
 
 @st.composite
@@ -52,15 +54,15 @@ def queries(draw: st.DrawFn) -> Query:
     if isinstance(window, Session) and early is not None and hasattr(early, "period_us"):
         early = None
     keys = draw(st.sampled_from([("key",), (), ("key", "flag")]))
-    event_time = draw(event_times().filter(lambda one: not isinstance(one.strategy, Adaptive)))
-    if isinstance(window, Session) and isinstance(event_time.clock, KeyClock) and "key" not in keys:
-        # several clocks in one group: the embedded engine itself is not held to the reference there
-        event_time = replace(event_time, clock=LogClock())
-    return Query(event_time, keys, window, tuple(aggregates.items()), lateness, early)
+    fixed = isinstance(window, Sliding | Calendar) and not lateness.allowed_us and early is None
+    fill_empty = fixed and draw(st.booleans())
+    return Query(draw(event_times()), keys, window, tuple(aggregates.items()), lateness, early, fill_empty)
 
 
 def plan_of(query: Query, idle: bool) -> Plan:
-    aggregate = WindowedAggregate(query.keys, query.window, query.aggregates, query.lateness, query.early)
+    aggregate = WindowedAggregate(
+        query.keys, query.window, query.aggregates, query.lateness, query.early, query.fill_empty
+    )
     event_time = replace(query.event_time, idle_after_us=10**15) if idle else query.event_time
     return Plan((Input(Columns(COLUMNS)),), event_time=event_time, aggregate=aggregate)
 
@@ -95,8 +97,18 @@ SETTINGS = settings(
 )
 
 
+ONE_LOG = (queries(), entries(("one",)), st.integers(1, 3))
+ONE_DOOR = (queries(), entries(("one", "two", "three")))
+DOORS = (queries(), entries(("one", "two", "three"), marks=False), st.integers(2, 4))
+RESTARTS = (
+    queries(),
+    entries(("one", "two"), marks=False),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=4),
+)
+
+
 @SETTINGS
-@given(queries(), entries(("one",)), st.integers(1, 3))
+@given(*ONE_LOG)
 def test_one_log_gives_the_same_rows_to_the_last_bit(
     player: Player, query: Query, given: list[Entry], parallelism: int
 ) -> None:
@@ -108,7 +120,7 @@ def test_one_log_gives_the_same_rows_to_the_last_bit(
 
 
 @SETTINGS
-@given(queries(), entries(("one", "two", "three")))
+@given(*ONE_DOOR)
 def test_several_logs_behind_one_door_give_the_same_rows(player: Player, query: Query, given: list[Entry]) -> None:
     found = compare(player, query, given, ["one", "two", "three"])
     if _has_key_clock(query):
@@ -118,7 +130,7 @@ def test_several_logs_behind_one_door_give_the_same_rows(player: Player, query: 
 
 
 @SETTINGS
-@given(queries(), entries(("one", "two", "three"), marks=False), st.integers(2, 4))
+@given(*DOORS)
 def test_several_doors_give_the_same_windows_in_the_end(
     player: Player, query: Query, given: list[Entry], parallelism: int
 ) -> None:
@@ -127,11 +139,7 @@ def test_several_doors_give_the_same_windows_in_the_end(
 
 
 @SETTINGS
-@given(
-    queries(),
-    entries(("one", "two"), marks=False),
-    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=4),
-)
+@given(*RESTARTS)
 def test_a_restart_at_any_parallelism_shows_nowhere(
     player: Player, query: Query, given: list[Entry], restarts: list[tuple[int, int]]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 import pytest
 from tests.flink.feed import SCHEMA, START_MS, Row, make_topic, partitions, read_topic, same, send, until, windows
@@ -31,7 +33,9 @@ class Story:
     def stream(self, *, bounded: bool) -> et.Stream:
         return windows(et.read_kafka(self.topic, servers=self.broker.address, schema=SCHEMA, bounded=bounded))
 
-    def start(self, parallelism: int, savepoint: str | None = None) -> FlinkRun:
+    def start(
+        self, parallelism: int, savepoint: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> FlinkRun:
         """The job, from the beginning or from a savepoint."""
         written = self.stream(bounded=False).write(et.write_kafka(self.out, servers=self.broker.address))
         run: FlinkRun = written.run(
@@ -40,6 +44,7 @@ class Story:
             parallelism=parallelism,
             checkpoint_every="500ms",
             start_from=savepoint,
+            settings=settings,
         )
         return run
 
@@ -86,6 +91,17 @@ def test_stopped_with_a_savepoint_and_resumed_with_another_parallelism_changes_n
     assert run.status().state == "FINISHED"
     story.send_the_rest()
     story.ends_as_if_nothing_had_happened(story.start(1, savepoint))
+
+
+def test_state_on_the_disks_of_the_task_managers_changes_nothing(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "rocks")
+    on_disk = {"state.backend.type": "rocksdb"}
+    run = story.start(2, settings=on_disk)
+    story.is_in_the_middle(run)
+    assert "RocksDB" in run.job.rest.get(f"/jobs/{run.job.id}/checkpoints/config")["state_backend"]
+    savepoint = run.stop()
+    story.send_the_rest()
+    story.ends_as_if_nothing_had_happened(story.start(3, savepoint, on_disk))
 
 
 def test_rescaled_while_it_runs_changes_nothing(flink: Flink, broker: Kafka) -> None:

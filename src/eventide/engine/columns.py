@@ -53,3 +53,8 @@ def _shown(schema: Types) -> Types:
 def _input_schema(plan: Plan, number: int) -> Types:
     one = plan.inputs[number]
     return shaped_schema({**one.source.columns, OFFSET: pl.Int64(), ARRIVAL: INSTANT}, one.steps)
+
+
+def in_order_of_first(plan: Plan, number: int, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the source with this number, their columns in the order of the first one's."""
+    return rows.select(list(_input_schema(plan, 0))) if number else rows

@@ -21,7 +21,7 @@ from eventide.engine.clocks import (
     Progress,
     clocks_for,
 )
-from eventide.engine.columns import enrichments, rows_schema
+from eventide.engine.columns import enrichments, in_order_of_first, rows_schema
 from eventide.engine.detection import Detection, Released, detection_of
 from eventide.engine.feeding import feed_ordered, narrow
 from eventide.engine.fixed import hold
@@ -187,7 +187,7 @@ class Pipeline:
         refuse(outputs, batch.log, batch.refused)
         rows = shape(batch.rows, self.plan.inputs[source].steps)
         account.filtered += batch.rows.height - rows.height
-        return rows
+        return in_order_of_first(self.plan, source, rows)
 
     def admit(self, outputs: Outputs, batch: Batch, source: int) -> Admitted:
         """Take a batch up to and through the door."""

@@ -5,13 +5,11 @@ Law: one function an aggregate, named after it; the table at the end is the whol
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import polars as pl
 
+from eventide.engine.aggregates.buckets import bucket_of, size_of
 from eventide.engine.aggregates.exact import two_product, two_sum
 from eventide.engine.aggregates.lowering import Lowering, Output
 from eventide.engine.aggregates.terms import ORIGIN_US, Product
@@ -216,17 +214,10 @@ def _count_distinct(lowering: Lowering, aggregation: Aggregation) -> Output:
     return lambda states: pl.when(kept > exact_up_to).then(estimate.round().cast(pl.Int64)).otherwise(kept).fill_null(0)
 
 
-_GAMMA = 1.01 / 0.99
-_BUCKETS_BELOW = 60_000
-
-
 def _quantile(lowering: Lowering, aggregation: Aggregation) -> Output:
     """The value of rank ceil(q n), within 1 %, from counts by logarithmic bucket (Masson et al., VLDB 2019)."""
     column = lowering.column(aggregation, pl.Float64())
-    x = pl.col(column)
-    order = (x.abs().log() / math.log(_GAMMA)).ceil().cast(pl.Int32, strict=False) + _BUCKETS_BELOW
-    bucket = pl.when(x.is_finite()).then(pl.when(x == 0).then(0).when(x > 0).then(order).otherwise(-order))
-    tally = lowering.tally(("buckets", column), bucket)
+    tally = lowering.tally(("buckets", column), bucket_of(pl.col(column)))
     least, most = lowering.extreme(column, "min"), lowering.extreme(column, "max")
     q = float(str(aggregation.argument("q"))) if aggregation.function == "quantile" else 0.5
 
@@ -236,19 +227,9 @@ def _quantile(lowering: Lowering, aggregation: Aggregation) -> Output:
         behind = counts.list.eval(pl.element().cum_sum()) - rank
         place = behind.list.eval((pl.element() < 0).sum()).list.first()
         found = pl.col(tally.name).list.get(place, null_on_oob=True).struct.field("item")
-        size = pl.lit(_bucket_sizes()).gather(found.abs())
-        value = pl.when(found == 0).then(0.0).otherwise(size * found.sign())
-        return value.clip(pl.col(least.name), pl.col(most.name))
+        return size_of(found).clip(pl.col(least.name), pl.col(most.name))
 
     return output
-
-
-@cache
-def _bucket_sizes() -> pl.Series:
-    """The value that stands for each bucket. A table, so that it has the same bits everywhere."""
-    top = math.floor(math.log(sys.float_info.max) / math.log(_GAMMA))
-    orders = (min(max(order, -36_000), top) for order in range(-_BUCKETS_BELOW, _BUCKETS_BELOW))
-    return pl.Series("sizes", [2.0 * _GAMMA**order / (_GAMMA + 1.0) for order in orders])
 
 
 def _top_k(lowering: Lowering, aggregation: Aggregation) -> Output:

@@ -5,14 +5,14 @@ Law: the watermark after an event depends on the log up to that event only; wher
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import polars as pl
 
 from eventide.errors import PlanError
-from eventide.instants import NO_WATERMARK
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.semantics.eventtime import (
     Adaptive,
     Ascending,
@@ -25,7 +25,6 @@ from eventide.semantics.eventtime import (
 
 FIRST_EVENTS = 1_000
 SHORT_EVENTS, LONG_EVENTS, LONG_FROM = 100, 500, 50_000
-_RATIO = 1.02
 _COUNT = 1_024
 
 
@@ -94,7 +93,7 @@ def _adaptive_bounds(strategy: Adaptive, seen: Observed, state: StrategyState) -
     learnt = state.adaptive = state.adaptive or AdaptiveState(strategy.max_us)
     frame = pl.DataFrame([seen.times.alias("t"), seen.fronts_before.alias("front")])
     behind = pl.when(pl.col("front") > NO_WATERMARK).then(pl.col("front") - pl.col("t")).otherwise(0)
-    bucket = pl.when(behind > 0).then((behind.cast(pl.Float64).log() / math.log(_RATIO)).ceil()).otherwise(0)
+    bucket = pl.lit(_bucket_bounds()).search_sorted(behind, side="left")  # 0 for what is in order
     frame = frame.select(
         bucket.cast(pl.Int32).alias("bucket"), _block(learnt.events + sum(learnt.block.values())).alias("block")
     )
@@ -109,6 +108,17 @@ def _adaptive_bounds(strategy: Adaptive, seen: Observed, state: StrategyState) -
     if sum(learnt.block.values()) == block_events(learnt.events):
         _learn(strategy, learnt)
     return pl.Series("bound", bounds, dtype=pl.Int64).gather(frame.get_column("block") - first)
+
+
+@cache
+def _bucket_bounds() -> pl.Series:
+    """The whole parts of 1.02^k, as far as integers go: of whole numbers, so the same in every language."""
+    found: list[int] = []
+    over = under = 1
+    while not found or found[-1] < END_OF_TIME:
+        found.append(min(over // under, END_OF_TIME))
+        over, under = over * 51, under * 50
+    return pl.Series("bounds", found, dtype=pl.Int64)
 
 
 def block_events(events: int) -> int:
@@ -148,5 +158,5 @@ def _learn(strategy: Adaptive, learnt: AdaptiveState) -> None:
         if above > allowed:
             learnt.bucket = bucket
             break
-    bound_us = math.ceil(_RATIO**learnt.bucket) if learnt.bucket else 0
+    bound_us = _bucket_bounds()[learnt.bucket] + 1 if learnt.bucket else 0
     learnt.bound_us = min(max(bound_us, strategy.min_us), strategy.max_us)

@@ -13,23 +13,24 @@ import msgspec
 import polars as pl
 
 from eventide.connectors.postgres.sink import Postgres
-from eventide.engine.columns import output_schema
+from eventide.engine.columns import output_schema, rows_schema
 from eventide.engine.pipeline import Pipeline
+from eventide.engine.steps.lateness import REASON
 from eventide.expressions import Aggregation, Column, OwnAggregate
-from eventide.plan import DEAD_LETTERS, LATE, Plan, WindowedAggregate, Write
+from eventide.plan import DEAD_LETTERS, LATE, Plan, Select, WindowedAggregate, WithColumns, Write
 from eventide.plan.check import check
 from eventide.plan.types import type_name
 from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
 from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
 from eventide.runners.flink.settings import event_time_tree, window_tree
-from eventide.runners.flink.sinks import sink_table
+from eventide.runners.flink.sinks import is_upserted, sink_table
 from eventide.runners.flink.sources import source_table
 from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
 from eventide.runners.outlets import identity_of
 from eventide.semantics.eventtime import EventTime
 
-VERSION = 1
+VERSION = 2
 """The version of the plan's JSON; the job refuses others."""
 
 _LOOKED_AT = ("marker", "clock_key")
@@ -62,46 +63,96 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
     gaps = gaps_of(plan)
     if gaps:
         return Compiled("", "", gaps)
-    table = source_table(plan.inputs[0].source, None if logs is None else tuple(logs))
-    query, inputs = query_of(plan)
+    queries, inputs = queries_of(plan)
+    sources = [
+        _source(plan, number, query, None if logs is None else tuple(logs)) for number, query in enumerate(queries)
+    ]
     outputs = [_output(plan, number, write) for number, write in enumerate(plan.writes)]
-    selects = query.body if query.changed else None
     tree = {
         "version": VERSION,
-        "sources": [{"ddl": table.ddl, "query": table.query, **table.reading}],
-        "select": selects,
-        **operators_tree(plan, query, inputs),
+        "sources": sources,
+        **operators_tree(plan, queries[0], inputs),
         "outputs": outputs,
         "identity": list(_identity(plan)),
         "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"} | jdbc.SETTINGS,
     }
-    return Compiled(msgspec.json.encode(tree).decode(), _readable(table.ddl, table.query, selects, outputs), ())
+    return Compiled(msgspec.json.encode(tree).decode(), _readable(sources, outputs), ())
+
+
+def _source(plan: Plan, number: int, query: Query, logs: tuple[str, ...] | None) -> dict[str, Any]:
+    table = source_table(plan.inputs[number].source, logs, _called("source", number))
+    selects = query.body if query.changed else None
+    named = {"intake": _called("intake", number), "select": selects}
+    return {"ddl": table.ddl, "query": table.query, **named, **table.reading}
+
+
+def _called(what: str, number: int) -> str:
+    """The name of a table or view of the source with this number."""
+    return f"{what}_{number}" if number else what
 
 
 def operators_tree(plan: Plan, query: Query, inputs: Sequence[str]) -> dict[str, Any]:
     """What the door and the windows of a plan need to know: columns, event time, window, aggregates."""
-    assert plan.aggregate is not None, "a stream without windows is not compiled"
-    window = window_tree(plan.aggregate) | {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)}
+    window = None
+    if plan.aggregate is not None:
+        window = window_tree(plan.aggregate)
+        window |= {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)}
+    timed = plan.event_time is not None
     return {
         "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
-        "time": "_time" if plan.after else _settings(plan).column,
-        "event_time": _event_time(plan),
+        "late": _late(plan, query),
+        "time": ("_time" if plan.after else _settings(plan).column) if timed else None,
+        "event_time": _event_time(plan) if timed else None,
         "window": window,
     }
 
 
-def query_of(plan: Plan) -> tuple[Query, list[str]]:
-    """The query in front of the door, and the columns that the aggregates take."""
-    one = plan.inputs[0]
+def queries_of(plan: Plan) -> tuple[list[Query], list[str]]:
+    """The query of each source in front of the door, all with the same columns, and those that the aggregates take."""
+    made = [query_of(plan, number) for number in range(len(plan.inputs))]
+    queries = [query for query, _ in made]
+    columns, flags = (
+        list(queries[0].columns),
+        [flag for flag in (KEEP, KEEP_BEHIND) if any(flag in one.flags for one in queries)],
+    )
+    if len(queries) > 1 and any(one.changed or list(one.columns) != columns for one in queries):
+        for one in queries:
+            one.align(columns, flags)
+    return queries, made[0][1]
+
+
+def query_of(plan: Plan, number: int = 0) -> tuple[Query, list[str]]:
+    """The query of one source in front of the door, and the columns that the aggregates take."""
+    one = plan.inputs[number]
     columns = {name: type_name(kind) for name, kind in one.source.columns.items()}
-    query = Query("SELECT * FROM `intake`", columns)
+    query = Query(f"SELECT * FROM {sql.name(_called('intake', number))}", columns)  # noqa: S608 - a name of ours
     query.take((*one.steps, *plan.before), KEEP)
-    if plan.after:
+    if plan.after and plan.event_time is not None:
         _keep_clocks(plan, query)
+        for name in _remade(plan, query):
+            query.add(f"_front_{name}", Column(name))
     query.take(plan.after, KEEP_BEHIND)
-    assert plan.aggregate is not None
+    return query, [] if plan.aggregate is None else _inputs(plan.aggregate, query)
+
+
+def _remade(plan: Plan, query: Query) -> list[str]:
+    """The columns at the door that steps behind it leave out or put other values into."""
+    shown = [name for name in query.columns if not name.startswith("_")]
+    made = {name for step in plan.after if isinstance(step, WithColumns) for name, _ in step.columns}
+    selects = any(isinstance(step, Select) for step in plan.after)
+    return [name for name in shown if selects or name in made]
+
+
+def _late(plan: Plan, query: Query) -> list[dict[str, str]]:
+    """The columns of late rows and dead letters, and where at the door they stand as they were in front of it."""
+    names = [name for name in rows_schema(plan) if not name.startswith("_") and name not in REASON]
+    kept = {name: f"_front_{name}" for name in names}
+    return [{"name": name, "from": kept[name] if kept[name] in query.columns else name} for name in names]
+
+
+def _inputs(window: WindowedAggregate, query: Query) -> list[str]:
     inputs: dict[object, str] = {}
-    for _, aggregate in plan.aggregate.aggregates:
+    for _, aggregate in window.aggregates:
         of = aggregate.of if isinstance(aggregate, Aggregation) else None
         if of is None or of.key in inputs:
             continue
@@ -110,7 +161,7 @@ def query_of(plan: Plan) -> tuple[Query, list[str]]:
         else:
             inputs[of.key] = f"_a{len(inputs)}"
             query.add(inputs[of.key], of)
-    return query, list(inputs.values())
+    return list(inputs.values())
 
 
 def _keep_clocks(plan: Plan, query: Query) -> None:
@@ -159,32 +210,36 @@ def _aggregates(window: WindowedAggregate, query: Query, inputs: Sequence[str]) 
 
 
 def _output(plan: Plan, number: int, write: Write) -> dict[str, str]:
-    results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) else None
+    results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) and plan.aggregate is not None else None
     columns = output_schema(plan, write.output, results)
     called = f"sink_{number}"
     if isinstance(write.sink, Postgres):
         return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
     listed = ",\n  ".join(_shown(name, kind) for name, kind in columns.items())
-    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write)}"
-    return {"ddl": sink_table(called, write, columns), "insert": insert}
+    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write, columns)}"
+    return {"ddl": sink_table(called, plan, write, columns), "insert": insert}
 
 
 def _identity(plan: Plan) -> Sequence[str]:
     """What identifies a result, where a sink replaces rows."""
-    if not any(isinstance(write.sink, Postgres) for write in plan.writes):
+    if plan.aggregate is None:
         return ()
-    return identity_of(plan, _results(plan))
+    results = _results(plan)
+    upserts = any(isinstance(write.sink, Postgres) or is_upserted(write, results) for write in plan.writes)
+    return identity_of(plan, results) if upserts else ()
 
 
 def _shown(name: str, kind: pl.DataType) -> str:
     return sql.name(name)
 
 
-def _view(plan: Plan, write: Write) -> str:
+def _view(plan: Plan, write: Write, columns: Mapping[str, pl.DataType]) -> str:
     if write.output in (LATE, DEAD_LETTERS):
         return sql.name(write.output)
+    if is_upserted(write, columns):
+        return sql.name("changes")
     steps = {branch.name: branch.steps for branch in plan.branches}.get(write.output, plan.finish)
-    if not steps:
+    if not steps or plan.aggregate is None:
         return sql.name("results")
     query = Query("SELECT * FROM `results`", _result_types(plan), hidden=_marks(plan))
     query.take(steps, None)
@@ -207,16 +262,19 @@ def _marks(plan: Plan) -> tuple[str, ...]:
     return ("op",) if "op" in _results(plan) else ()
 
 
-def _readable(ddl: str, query: str, selects: str | None, outputs: Sequence[Mapping[str, str]]) -> str:
-    parts = [
-        "-- the source: records as they stand",
-        f"{ddl};",
-        "-- each record with its log, offset and arrival",
-        f"{query};",
-    ]
-    parts.append("-- here the job reads records: columns, log, offset and arrival are the table `intake`")
-    if selects is not None:
-        parts += ["-- row-wise steps; a row that a filter leaves out is marked and counted", f"{selects};"]
+def _readable(sources: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, str]]) -> str:
+    parts: list[str] = []
+    for one in sources:
+        intake = sql.name(one["intake"])
+        parts += [
+            f"-- the source {one['name']}: records as they stand",
+            f"{one['ddl']};",
+            "-- each record with its log, offset and arrival",
+            f"{one['query']};",
+            f"-- here the job reads records: columns, log, offset and arrival are the table {intake}",
+        ]
+        if one["select"] is not None:
+            parts += ["-- row-wise steps; a row that a filter leaves out is marked and counted", f"{one['select']};"]
     parts.append(
         "-- here the job has the door and the windows: they make the tables `results`, `late` and `dead_letters`"
     )

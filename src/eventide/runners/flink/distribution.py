@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from eventide.servers.maven import jars
 from eventide.servers.process import program
@@ -21,7 +22,7 @@ _CONNECTORS = (
 )
 _PARTS = (
     *("runtime", "clients", "streaming-java", "connector-files", "csv", "json", "sql-parquet", "rpc-akka-loader"),
-    *("runtime-web", "table-api-java-uber", "table-planner-loader", "table-runtime"),
+    *("runtime-web", "table-api-java-uber", "table-planner-loader", "table-runtime", "statebackend-rocksdb"),
 )
 _LOGGING = ("org.apache.logging.log4j:log4j-slf4j-impl:2.25.2", "org.apache.logging.log4j:log4j-core:2.25.2")
 ARTIFACTS = (*(f"org.apache.flink:flink-{part}:{FLINK}" for part in _PARTS), *_CONNECTORS, *_LOGGING)
@@ -92,8 +93,8 @@ def classpath() -> str:
 
 
 def library() -> Path:
-    """The folder of the cluster's jars; fetched the first time (about 180 MB)."""
-    return jars(f"flink-{FLINK}", ARTIFACTS)
+    """The folder of the cluster's jars; fetched the first time (about 250 MB). Another list is another folder."""
+    return jars(f"flink-{FLINK}-{crc32(' '.join(ARTIFACTS).encode()):08x}", ARTIFACTS)
 
 
 def java(*options: str) -> list[str]:

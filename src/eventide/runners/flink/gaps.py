@@ -15,16 +15,12 @@ from eventide.plan import Filter, Plan, Select, WindowedAggregate, WithColumns
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
 from eventide.runners.flink.sinks import sink_gaps
-from eventide.runners.flink.sources import source_gaps
+from eventide.runners.flink.sources import named_logs, source_gaps
 from eventide.runners.flink.steps import step_gaps
-from eventide.semantics.eventtime import Adaptive, EventTime, OwnStrategy, Perfect
-from eventide.semantics.windows import Calendar
+from eventide.semantics.eventtime import EventTime, OwnStrategy, Perfect
 
 AGGREGATES: Mapping[str, str] = {
     "count_distinct": "its hashes are those of Polars, which the job cannot compute",
-    "median": "its buckets rest on a table of powers that is not the same in Java to the last bit",
-    "quantile": "its buckets rest on a table of powers that is not the same in Java to the last bit",
-    "time_weighted_mean": "its sum of doubles is rounded in another order than by Polars",
 }
 """The aggregates that the job does not have, with the reason."""
 
@@ -49,20 +45,39 @@ def _found(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.derived is not None:
         yield "stream", "joins, captures and merges run embedded only"
         return
-    if len(plan.inputs) > 1:
-        yield "union", "the job reads one source"
-    for one in plan.inputs:
-        yield from ((f"source {one.source.name}", why) for why in source_gaps(one.source))
-    if plan.aggregate is None or plan.event_time is None:
-        yield "stream", "it has no windows: the job is for windows"
-        return
-    yield from _event_time_gaps(plan.event_time)
+    yield from _source_gaps(plan)
+    if plan.event_time is not None:
+        yield from _event_time_gaps(plan.event_time)
     columns = dict(_columns(plan))
-    source = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
-    yield from step_gaps("in front of event_time", (*plan.inputs[0].steps, *plan.before), source)
+    for one in plan.inputs:
+        source = {name: type_name(kind) for name, kind in one.source.columns.items()}
+        yield from step_gaps("in front of event_time", (*one.steps, *plan.before), source)
     yield from step_gaps("behind event_time", plan.after, columns)
-    yield from _window_gaps(plan.aggregate, columns)
+    if plan.aggregate is not None:
+        yield from _window_gaps(plan.aggregate, columns)
+    else:
+        yield from _row_gaps(plan, columns)
     yield from _output_gaps(plan)
+
+
+def _source_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
+    found = False
+    for one in plan.inputs:
+        for why in source_gaps(one.source):
+            found = True
+            yield f"source {one.source.name}", why
+    logs = [] if found else [log for one in plan.inputs for log in named_logs(one.source)]
+    for log in sorted({log for log in logs if logs.count(log) > 1}):
+        yield "union", f"two sources have a log or topic {log!r}: its events would have no order of their own"
+
+
+def _row_gaps(plan: Plan, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a stream without windows has that cannot cross into Flink."""
+    for branch in plan.branches:
+        yield f"output {branch.name}", "a stream without windows has one output there beside late rows and dead letters"
+    for name, kind in columns.items():
+        if not sql.is_flat(kind):
+            yield f"column {name}", f"it is a {kind}: only flat values cross into Flink"
 
 
 def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -76,8 +91,6 @@ def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _event_time_gaps(settings: EventTime) -> Iterator[tuple[str, str]]:
     match settings.strategy:
-        case Adaptive():
-            yield "event_time", "adaptive() learns from logarithms that are not the same in Java to the last bit"
         case Perfect():
             yield "event_time", "perfect() reads its input twice, which only an embedded run does"
         case OwnStrategy():
@@ -92,12 +105,8 @@ def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterat
             yield f"group_by {key}", f"it is a {columns.get(key)}: keys are flat values there"
     for name, aggregate in query.aggregates:
         yield from ((f"agg {name}", why) for why in _aggregate_gaps(aggregate, columns))
-    if query.fill_empty:
-        yield "window", 'fill="empty" needs to know how far all keys together are, which no part of the job does'
     if query.completeness:
         yield "window", "completeness is measured by the embedded engine only"
-    if isinstance(query.window, Calendar) and query.window.timezone != "UTC":
-        yield "window", f"the rules of {query.window.timezone} come from Java there, which may know others"
 
 
 def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str, str]) -> Iterator[str]:
@@ -121,14 +130,14 @@ def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str,
 
 def _output_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
     query = plan.aggregate
-    assert query is not None
     if plan.rates or plan.watched:
         yield "alerts", "detection runs embedded only"
-    revised = bool(query.lateness.allowed_us) or query.early is not None
+    revised = query is not None and (bool(query.lateness.allowed_us) or query.early is not None)
     sections = [("results", plan.finish), *((f"output {one.name}", one.steps) for one in plan.branches)]
     for where, steps in sections:
         if revised and any(isinstance(step, Filter) for step in steps):
             yield where, "a filter of results that may be revised has to take rows back, which the job does not do"
-        yield from step_gaps(where, steps, {})
+        if query is not None:
+            yield from step_gaps(where, steps, {})
     for write in plan.writes:
         yield from ((f"sink {write.sink.name}", why) for why in sink_gaps(plan, write))

@@ -43,7 +43,7 @@ def jdbc_gaps(plan: Plan, write: Write, sink: Postgres) -> Iterator[str]:
         yield 'dsn= has to be of the form "postgresql://user@host:port/database" there, with no setting but sslmode'
     if sink.create:
         yield "create=True: the table has to be there before the job begins"
-    if write.output in (LATE, DEAD_LETTERS):
+    if write.output in (LATE, DEAD_LETTERS) or plan.aggregate is None:
         yield f"{write.output} has no identity, and rows would come twice after a restart: write files or Kafka"
     elif plan.finish or write.output in {branch.name for branch in plan.branches}:
         yield "steps behind the windows: the job upserts whole results only"

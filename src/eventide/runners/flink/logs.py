@@ -18,10 +18,11 @@ _TIMEOUT_S = 10
 
 def known_logs(plan: Plan) -> Sequence[str] | None:
     """The names of all partitions that a plan reads, as its engines name them; None when nobody can tell here."""
-    sources = [one.source for one in plan.inputs]
-    if len(sources) != 1 or not isinstance(sources[0], KafkaTopics) or find_spec("confluent_kafka") is None:
+    topics = [one.source for one in plan.inputs if isinstance(one.source, KafkaTopics)]
+    if not topics or find_spec("confluent_kafka") is None:
         return None
-    return _partitions(sources[0])
+    found = [_partitions(source) for source in topics]
+    return [log for logs in found for log in logs or ()]
 
 
 def _partitions(source: KafkaTopics) -> Sequence[str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventide.plan import WindowedAggregate
-from eventide.semantics.eventtime import Ascending, Bounded, EventTime, KeyClock, Punctuated
+from eventide.semantics.eventtime import Adaptive, Ascending, Bounded, EventTime, KeyClock, Punctuated
 from eventide.semantics.lateness import EveryChange, EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
 
@@ -17,6 +17,7 @@ def event_time_tree(settings: EventTime) -> dict[str, Any]:
     """Strategy, clock and guards."""
     clock = settings.clock if isinstance(settings.clock, KeyClock) else None
     return {
+        "column": settings.column,
         **_strategy(settings),
         "clock_key": None if clock is None else clock.key,
         "cap_us": None if clock is None else clock.cap_us,
@@ -34,6 +35,8 @@ def _strategy(settings: EventTime) -> dict[str, Any]:
             return {"strategy": "bounded", "delay_us": delay_us}
         case Punctuated(column):
             return {"strategy": "punctuated", "marker": column}
+        case Adaptive(late_rate, min_us, max_us):
+            return {"strategy": "adaptive", "late_rate": late_rate, "min_us": min_us, "max_us": max_us}
     raise AssertionError("a strategy with gaps is not compiled")
 
 
@@ -45,6 +48,7 @@ def window_tree(query: WindowedAggregate) -> dict[str, Any]:
         "policy": query.lateness.policy,
         "late_us": query.lateness.allowed_us,
         "early": {EveryChange: "on_change", EveryInterval: "every"}.get(type(query.early)),
+        "fill": query.fill_empty,
         "every_us": query.early.period_us if isinstance(query.early, EveryInterval) else None,
     }
 

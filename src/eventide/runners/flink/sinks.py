@@ -14,10 +14,15 @@ from eventide.connectors.files.epochs import is_folder
 from eventide.connectors.files.sinks import FileSink
 from eventide.connectors.kafka.sink import KafkaSink
 from eventide.connectors.postgres.sink import Postgres
-from eventide.plan import Plan, Write
+from eventide.engine.pipeline import Pipeline
+from eventide.plan import DEAD_LETTERS, LATE, Plan, Write
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
 from eventide.runners.flink.jdbc import jdbc_gaps
+from eventide.runners.outlets import identity_of
+
+_ROLLING = {"rollover-interval": "5 s", "inactivity-interval": "2 s", "check-interval": "1 s"}
+"""A part file shows with the next checkpoint once it is as old as that; Flink's own half an hour would hide rows."""
 
 
 def sink_gaps(plan: Plan, write: Write) -> Iterator[str]:
@@ -29,8 +34,9 @@ def sink_gaps(plan: Plan, write: Write) -> Iterator[str]:
             if not is_folder(path):
                 yield "one file: Flink writes a folder of part files, end the path with a slash"
         case KafkaSink():
-            if write.sink.writing.retractions == "tombstone":
-                yield 'retractions="tombstone" has no form there yet'
+            yield from _tombstone_gaps(plan, write, write.sink)
+            if write.sink.writing.format is not None:
+                yield "format=: the job writes JSON without a registry"
             if write.sink.connection.settings:
                 yield "settings of the client have other names and forms in Flink's"
         case Postgres():
@@ -39,27 +45,51 @@ def sink_gaps(plan: Plan, write: Write) -> Iterator[str]:
             yield f"{type(write.sink).__name__} has no table there yet: write files, Kafka or PostgreSQL"
 
 
-def sink_table(called: str, write: Write, columns: Mapping[str, pl.DataType]) -> str:
+def is_upserted(write: Write, columns: Mapping[str, pl.DataType]) -> bool:
+    """True when a topic gets the last row of each result and a tombstone for each that is taken back."""
+    return isinstance(write.sink, KafkaSink) and write.sink.writing.retractions == "tombstone" and "op" in columns
+
+
+def _tombstone_gaps(plan: Plan, write: Write, sink: KafkaSink) -> Iterator[str]:
+    columns = Pipeline.of(plan, 1).output_schema(write.output)
+    if not is_upserted(write, columns):
+        return
+    if plan.finish or write.output in {branch.name for branch in plan.branches}:
+        yield 'retractions="tombstone" behind steps of results: the job takes whole results back only'
+    identity = identity_of(plan, columns)
+    if sink.writing.key not in ((), identity):
+        said = ", ".join(identity)
+        yield f'key={sink.writing.key} with retractions="tombstone": the key there is {said}, leave it out'
+
+
+def sink_table(called: str, plan: Plan, write: Write, columns: Mapping[str, pl.DataType]) -> str:
     """The statement that names the sink's table."""
     listed = [f"{sql.name(column)} {column_type(kind)}" for column, kind in columns.items()]
     sink = write.sink
     if isinstance(sink, FileSink):
         settings = {"connector": "filesystem", "path": str(Path(sink.path).absolute()), "format": "json"}
         settings |= {"json.timestamp-format.standard": "ISO-8601", "json.encode.decimal-as-plain-number": "true"}
+        settings |= {f"sink.rolling-policy.{name}": value for name, value in _ROLLING.items()}
         return sql.table(called, listed, settings)
     assert isinstance(sink, KafkaSink), "a sink with gaps is not compiled"
+    upserts = is_upserted(write, columns)
     settings = {
-        "connector": "kafka",
+        "connector": "upsert-kafka" if upserts else "kafka",
         "topic": sink.topic,
         "properties.bootstrap.servers": sink.connection.servers,
-        "format": "json",
-        "json.timestamp-format.standard": "ISO-8601",
+        "value.format": "json",
+        "value.json.timestamp-format.standard": "ISO-8601",
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": f"eventide-{called}-{sink.topic}",
         "properties.transaction.timeout.ms": "600000",
     }
-    if sink.writing.key:
-        settings |= {"key.format": "json", "key.fields": ";".join(sink.writing.key)}
+    key = sink.writing.key or (() if write.output in (LATE, DEAD_LETTERS) else identity_of(plan, columns))
+    if upserts:
+        listed.append(f"PRIMARY KEY ({', '.join(map(sql.name, key))}) NOT ENFORCED")
+    elif key:
+        settings["key.fields"] = ";".join(key)
+    if key:
+        settings |= {"key.format": "json", "key.json.timestamp-format.standard": "ISO-8601"}
     return sql.table(called, listed, settings)
 
 

@@ -87,15 +87,25 @@ def _kafka_gaps(source: KafkaTopics) -> Iterator[str]:
         yield f"settings {', '.join(strange)} of the client have other names and forms in Flink's"
 
 
-def source_table(source: Source, logs: tuple[str, ...] | None) -> Table:
-    """The table of a source without gaps. `logs` are the names of all logs, where they are known from elsewhere."""
+def source_table(source: Source, logs: tuple[str, ...] | None, called: str = "source") -> Table:
+    """The table of a source without gaps. `logs` are the names of logs that are known from elsewhere, perhaps those of
+    other sources among them.
+    """
     if isinstance(source, TextFiles):
-        return _files(source)
+        return _files(source, called)
     assert isinstance(source, KafkaTopics), "a source with gaps is not compiled"
-    return _kafka(source, logs or ())
+    return _kafka(source, tuple(log for log in logs or () if log.rpartition("/")[0] in source.topics), called)
 
 
-def _files(source: TextFiles) -> Table:
+def named_logs(source: Source) -> tuple[str, ...]:
+    """What is known of the names of a source's logs: files by name, partitions by their topic."""
+    if isinstance(source, TextFiles):
+        named: list[str] = source_table(source, None).reading["logs"]
+        return tuple(named)
+    return source.topics if isinstance(source, KafkaTopics) else ()
+
+
+def _files(source: TextFiles, called: str) -> Table:
     many = stands_for_many(source.path)
     paths = [path.absolute() for path in files_of(source.path)]
     folder = _folder(source.path)
@@ -103,11 +113,8 @@ def _files(source: TextFiles) -> Table:
     settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "raw"}
     if many and not Path(source.path).is_dir():
         settings["source.path.regex-pattern"] = _pattern(paths)
-    query = (
-        "SELECT `record`, `file`,\n"
-        "  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\n"
-        "FROM `source`"
-    )
+    query = "SELECT `record`, `file`,\n  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\nFROM "
+    query += sql.name(called)
     reading = {
         "name": source.name,
         "format": "csv" if isinstance(source.format, Csv) else "json",
@@ -119,7 +126,7 @@ def _files(source: TextFiles) -> Table:
         "root": f"{folder}/" if many else None,
         "single": None if many else source.name,
     }
-    return Table(sql.table("source", columns, settings), query, reading)
+    return Table(sql.table(called, columns, settings), query, reading)
 
 
 def _folder(path: str) -> Path:
@@ -140,7 +147,7 @@ def _pattern(paths: list[Path]) -> str:
     return "|".join(f".*{re.escape(str(path))}" for path in paths)
 
 
-def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
+def _kafka(source: KafkaTopics, logs: tuple[str, ...], called: str) -> Table:
     columns = [
         "`record` BYTES",
         "`topic` STRING NOT NULL METADATA VIRTUAL",
@@ -163,7 +170,8 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
         settings["scan.startup.timestamp-millis"] = str(-(-start.at_us // 1_000))
     if source.reading.bounded:
         settings["scan.bounded.mode"] = "latest-offset"
-    query = "SELECT `record`, `topic`, `partition`, `offset`, `timestamp` FROM `source`"
+    query = "SELECT `record`, `topic`, `partition`, `offset`, `timestamp` FROM "
+    query += sql.name(called)
     parser = source.parser
     names = parser.header or tuple(rule.path or column for column, rule in source.schema.fields)
     reading = {
@@ -178,7 +186,7 @@ def _kafka(source: KafkaTopics, logs: tuple[str, ...]) -> Table:
         "root": None,
         "single": None,
     }
-    return Table(sql.table("source", columns, settings), query, reading)
+    return Table(sql.table(called, columns, settings), query, reading)
 
 
 def schema_tree(schema: Schema, *, nested: bool = False) -> list[dict[str, Any]]:

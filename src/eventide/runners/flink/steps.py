@@ -70,6 +70,13 @@ class Query:
                     self._wrap(made, keep=True)
             self.changed = True
 
+    def align(self, columns: Sequence[str], flags: Sequence[str]) -> None:
+        """The columns in this order, and all these flags: a row that no filter here leaves out stays."""
+        marked = [sql.name(one) if one in self.flags else f"TRUE AS {sql.name(one)}" for one in flags]
+        self._select([*map(sql.name, columns), *marked, *map(sql.name, self.hidden)])
+        self.columns = {name: self.columns[name] for name in columns}
+        self.flags, self.changed = list(flags), True
+
     def add(self, name: str, expression: Expr) -> None:
         """One more column."""
         self._wrap([(name, expression)], keep=True)
@@ -87,8 +94,9 @@ class Query:
     def _wrap(self, made: Sequence[tuple[str, Expr]], *, keep: bool) -> None:
         new = {name: type_of_expression(expression, self.columns) for name, expression in made}
         printed = {name: _printed(expression, new[name]) for name, expression in made}
-        kept = [name for name in self.columns if name not in printed] if keep else []
-        columns = {**{name: self.columns[name] for name in self.columns if keep}, **new}
+        stays = [name for name in self.columns if keep or name.startswith("_")]  # the door's own columns stay
+        kept = [name for name in stays if name not in printed]
+        columns = {**{name: self.columns[name] for name in stays}, **new}
         shown = {**{name: sql.name(name) for name in kept}, **printed}
         listed = [shown[name] if name in kept else f"{shown[name]} AS {sql.name(name)}" for name in columns]
         self._select([*listed, *(sql.name(one) for one in (*self.flags, *self.hidden))])

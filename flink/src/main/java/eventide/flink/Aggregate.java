@@ -22,6 +22,7 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
             case "var", "std" -> new Moments(false);
             case "slope", "projection" -> new Moments(true);
             case "top_k", "histogram" -> new Term.Tally();
+            case "quantile", "median" -> new Quantiles();
             default -> throw new IllegalArgumentException("the aggregate " + function + " is not known here");
         };
     }
@@ -43,6 +44,8 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
             case "std" -> deviation(((Moments) term).variance(whole("ddof")));
             case "slope" -> slope(((Moments) term).line());
             case "projection" -> projection(((Moments) term).line(), end);
+            case "quantile" -> ((Quantiles) term).quantile(number("q"));
+            case "median" -> ((Quantiles) term).quantile(0.5);
             case "top_k" -> most((Term.Tally) term);
             case "histogram" -> bins((Term.Tally) term);
             default -> throw new IllegalStateException(function);
@@ -82,7 +85,7 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
         if (points.isEmpty()) {
             return null;
         }
-        double total = 0;
+        double total = -0.0; // as sums begin in Polars: a window of -0.0 alone stays that
         for (int place = 0; place < points.size(); place++) {
             long until = place + 1 < points.size() ? points.get(place + 1).time() : end;
             total += ((Number) points.get(place).value()).doubleValue() * (until - points.get(place).time());

@@ -53,24 +53,37 @@ final class Clocks {
     /** Takes an event in. */
     void observe(LogClock clock, Object[] row, long time) {
         if (key < 0) {
+            long before = clock.front;
             clock.front = Math.max(clock.front, time);
-            clock.watermark = Math.max(clock.watermark, strategy(row, clock.front));
+            clock.watermark = Math.max(clock.watermark, strategy(clock, row, before, clock.front, time));
             return;
         }
         LogClock.OfKey own = clock.keys.computeIfAbsent(row[key], absent -> new LogClock.OfKey());
         clock.front = Math.max(clock.front, time);
+        long before = own.front;
         own.front = Math.max(own.front, time);
-        own.watermark = Math.max(own.watermark, strategy(row, own.front));
+        own.watermark = Math.max(own.watermark, strategy(clock, row, before, own.front, time));
         clock.watermark = Math.max(clock.watermark, clock.front - settings.capUs());
     }
 
-    private long strategy(Object[] row, long front) {
+    private long strategy(LogClock clock, Object[] row, long before, long front, long time) {
         return switch (settings.strategy()) {
             case "ascending" -> front;
             case "bounded" -> front - settings.delayUs();
+            case "adaptive" -> learnt(clock, before, front, time);
             case "punctuated" -> row[marker] == null ? Instants.NO_WATERMARK : (Long) row[marker];
             default -> throw new IllegalStateException("the strategy " + settings.strategy() + " is not known here");
         };
+    }
+
+    /** The bound in front of the event judges; then the event is learnt from. */
+    private long learnt(LogClock clock, long before, long front, long time) {
+        if (clock.learner == null) {
+            clock.learner = new Learner(settings);
+        }
+        long bound = clock.learner.boundUs();
+        clock.learner.take(before == Instants.NO_WATERMARK ? 0 : before - time);
+        return front - bound;
     }
 
     /** A silent log goes on from the stream watermark (decision 0007). */

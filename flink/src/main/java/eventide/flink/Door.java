@@ -32,24 +32,29 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private final boolean byKey;
     private final int[] kept;
     private final Grain grain;
+    private final Grid filled;
 
     private transient Clocks clocks;
     private transient ListState<byte[]> saved;
     private transient ListState<Long> savedStream;
+    private transient ListState<Long> savedTop;
+    /** Where empty windows show: the end of the last window that has an event; they show up to there. */
+    private transient long top;
     private transient long sent;
     private transient long sentGrain;
     private transient Counters counters;
 
     Door(Plan plan) {
         this.plan = plan;
-        this.guards = Guards.of(plan);
-        this.windows = Windows.of(plan.window());
-        this.time = plan.place(plan.time());
-        this.keep = plan.columns().stream().anyMatch(one -> one.name().equals("_keep")) ? plan.place("_keep") : -1;
-        this.keepBehind = plan.columns().stream().anyMatch(one -> one.name().equals("_keep_behind")) ? plan.place("_keep_behind") : -1;
+        this.guards = plan.eventTime() == null ? null : Guards.of(plan);
+        this.windows = plan.window() == null ? null : Windows.of(plan.window());
+        this.time = plan.eventTime() == null ? -1 : plan.place(plan.time());
+        this.keep = plan.placeOrNone("_keep");
+        this.keepBehind = plan.placeOrNone("_keep_behind");
         this.byKey = plan.closesByKey();
-        this.kept = Narrow.places(plan);
-        this.grain = Grain.of(plan.window());
+        this.kept = plan.window() == null ? null : Narrow.places(plan);
+        this.grain = plan.window() == null ? null : Grain.of(plan.window());
+        this.filled = plan.window() != null && plan.window().fill() ? Grid.of(plan.window()) : null;
     }
 
     /** Which of the doors a log belongs to. Logs that are known beforehand are dealt out in turn. */
@@ -64,8 +69,8 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         Plan.EventTime settings = plan.eventTime();
         clocks = new Clocks(
                 settings,
-                settings.marker() == null ? -1 : plan.place(settings.marker()),
-                settings.clockKey() == null ? -1 : plan.place(settings.clockKey()));
+                settings == null || settings.marker() == null ? -1 : plan.place(settings.marker()),
+                settings == null || settings.clockKey() == null ? -1 : plan.place(settings.clockKey()));
         sent = Instants.NO_WATERMARK;
         sentGrain = Long.MIN_VALUE;
         List<String> logs = plan.logs();
@@ -75,9 +80,14 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         saved = context.getOperatorStateStore()
                 .getUnionListState(new ListStateDescriptor<>("logs", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         savedStream = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("stream", Types.LONG));
+        savedTop = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("top", Types.LONG));
+        top = Instants.NO_WATERMARK;
         if (context.isRestored()) {
+            for (long one : savedTop.get()) {
+                top = Math.max(top, one);
+            }
             for (byte[] bytes : saved.get()) {
-                LogClock clock = LogClock.of(bytes);
+                LogClock clock = LogClock.of(bytes, settings);
                 if (of(clock.log, logs, doors) == mine) {
                     clocks.put(clock);
                 }
@@ -98,11 +108,15 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             getMetricGroup().gauge(name, () -> total().named().get(name));
         }
         getMetricGroup().gauge("watermark_us", () -> clocks.stream());
-        if (plan.eventTime().idleAfterUs() != Instants.UNKNOWN) {
+        if (looksForSilence()) {
             long now = getProcessingTimeService().getCurrentProcessingTime();
             clocks.all().forEach(clock -> clock.seenMs = now);
             lookForSilence();
         }
+    }
+
+    private boolean looksForSilence() {
+        return plan.eventTime() != null && plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
     }
 
     /** The account of this door's logs. */
@@ -141,6 +155,11 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             clock.account.filtered++;
             return;
         }
+        if (guards == null) { // without event time nothing is judged
+            clock.account.onTime++;
+            output.collect(new StreamRecord<>(event));
+            return;
+        }
         String refusal = guards.refusal(event.values[time], event.arrival);
         if (refusal != null) {
             clock.account.deadLetters++;
@@ -148,7 +167,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             return;
         }
         event.time = (Long) event.values[time];
-        clock.seenMs = plan.eventTime().idleAfterUs() == Instants.UNKNOWN ? 0 : getProcessingTimeService().getCurrentProcessingTime();
+        clock.seenMs = looksForSilence() ? getProcessingTimeService().getCurrentProcessingTime() : 0;
         clocks.comeBack(clock);
         event.before = clocks.before(clock, event.values);
         if (byKey) {
@@ -158,9 +177,18 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         if (byKey) {
             event.closing = clocks.closing(event.values);
         }
+        if (windows == null) {
+            pass(event, clock);
+            return;
+        }
         if (keepBehind >= 0 && !Boolean.TRUE.equals(event.values[keepBehind])) {
             clock.account.filtered++;
             return;
+        }
+        if (filled != null) {
+            event.closed = Math.min(event.closed, top);
+            top = Math.max(top, filled.last(event.time).end());
+            event.closing = Math.min(event.closing, top);
         }
         Windows.Verdict verdict = windows.judge(event.time, event.before);
         if (verdict != null) {
@@ -175,10 +203,34 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         output.collect(new StreamRecord<>(verdict == null ? event : event.with(Narrow.of(event.values, kept))));
     }
 
+    /** Without windows a row behind its watermark is late, whatever filters behind the door say of it. */
+    private void pass(Event event, LogClock clock) {
+        if (event.time < event.before) {
+            clock.account.late++;
+            output.collect(LATE, new StreamRecord<>(event));
+        } else if (keepBehind >= 0 && !Boolean.TRUE.equals(event.values[keepBehind])) {
+            clock.account.filtered++;
+        } else {
+            clock.account.onTime++;
+            output.collect(new StreamRecord<>(event));
+        }
+    }
+
     /** Tells the windows how far the door is, whenever it has passed an instant at which one of them may be due. */
     private void send() {
         long stream = clocks.stream();
-        if (stream == sent) {
+        if (filled == null) {
+            send(stream);
+            return;
+        }
+        send(Math.min(stream, top));
+        if (stream == Instants.END_OF_TIME) {
+            send(stream);
+        }
+    }
+
+    private void send(long stream) {
+        if (stream == sent || grain == null) {
             return;
         }
         long reached = stream == Instants.END_OF_TIME ? Long.MAX_VALUE : grain.of(stream);
@@ -215,7 +267,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
 
     private void tell() {
         clocks.all().forEach(clock -> counters.tell(clock.log, clock.account));
-        counters.tell(clocks.stream());
+        if (plan.eventTime() != null) {
+            counters.tell(clocks.stream());
+        }
     }
 
     @Override
@@ -233,5 +287,6 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             saved.add(clock.toBytes());
         }
         savedStream.update(List.of(clocks.stream()));
+        savedTop.update(List.of(top));
     }
 }

@@ -10,6 +10,7 @@ final class FixedWindows implements Windows {
     private final Closing ending;
     private final boolean onChange;
     private final long every;
+    private final boolean fill;
 
     FixedWindows(Plan.Window window, Grid grid) {
         this.aggregates = window.aggregates();
@@ -18,6 +19,7 @@ final class FixedWindows implements Windows {
         this.ending = new Closing(allowed);
         this.onChange = "on_change".equals(window.early());
         this.every = "every".equals(window.early()) ? window.everyUs() : 0;
+        this.fill = window.fill();
     }
 
     @Override
@@ -43,12 +45,49 @@ final class FixedWindows implements Windows {
         if (every > 0) {
             state.ticked = Math.max(state.ticked, closing);
         }
-        for (Grid.Bounds bounds : grid.of(event.time)) {
+        List<Grid.Bounds> windows = grid.of(event.time);
+        if (fill && !windows.isEmpty()) {
+            know(state, event, outlet);
+        }
+        for (Grid.Bounds bounds : windows) {
             if (Instants.later(bounds.end(), allowed) > event.before) {
                 take(state, key, bounds, event, closing, outlet);
             }
         }
         return judge(event.time, event.before);
+    }
+
+    /** A key is known from the earliest window in which it had an event that was accepted. */
+    private void know(KeyState state, Event event, Outlet outlet) {
+        Grid.Bounds first = grid.firstOpen(event.time);
+        if (event.before > Instants.NO_WATERMARK) {
+            Grid.Bounds open = grid.firstOpen(event.before);
+            first = open.start() > first.start() ? open : first;
+        }
+        if (state.next == Instants.NO_WATERMARK || first.start() < state.next) {
+            state.next = first.start();
+            outlet.wake(first.end());
+        }
+    }
+
+    /** Empty windows for those without events that have come due. The door does not go beyond the last that may show. */
+    private void fillUp(KeyState state, long closing, Outlet outlet) {
+        if (closing == Instants.END_OF_TIME) {
+            state.next = Instants.NO_WATERMARK;
+            return;
+        }
+        if (state.next == Instants.NO_WATERMARK) {
+            return;
+        }
+        Grid.Bounds bounds = grid.last(state.next);
+        while (bounds.end() <= closing) {
+            find(state, bounds, outlet);
+            bounds = grid.after(bounds);
+        }
+        if (bounds.start() != state.next) {
+            state.next = bounds.start();
+            outlet.wake(bounds.end());
+        }
     }
 
     private void take(KeyState state, Key key, Grid.Bounds bounds, Event event, long closing, Outlet outlet) {
@@ -87,6 +126,9 @@ final class FixedWindows implements Windows {
 
     @Override
     public void due(KeyState state, Key key, long closing, Outlet outlet) {
+        if (fill) {
+            fillUp(state, closing, outlet);
+        }
         Closing.sort(state);
         if (every > 0) {
             tick(state, key, closing, outlet);

@@ -15,6 +15,17 @@ interface Grid extends Serializable {
     /** The windows that cover a time, earliest first. */
     List<Bounds> of(long time);
 
+    /** The first window that ends behind an instant. */
+    Bounds firstOpen(long instant);
+
+    /** The last window that begins at an instant or in front of it. */
+    Bounds last(long instant);
+
+    /** The window behind one. */
+    default Bounds after(Bounds one) {
+        return firstOpen(one.end());
+    }
+
     /** The end of the last window that covers a time; UNKNOWN where none does. */
     default long lastEnd(long time) {
         List<Bounds> windows = of(time);
@@ -25,9 +36,27 @@ interface Grid extends Serializable {
         return switch (window.kind()) {
             case "sliding" -> new Steps(window.sizeUs(), window.slideUs(), window.offsetUs());
             case "calendar" -> new Calendar(window.unit(), window.timezone());
-            case "global" -> time -> List.of(new Bounds(Instants.EARLIEST, Instants.END_OF_TIME));
+            case "global" -> new All();
             default -> throw new IllegalArgumentException("the window " + window.kind() + " is not known here");
         };
+    }
+
+    /** One window over all time. */
+    record All() implements Grid {
+        @Override
+        public List<Bounds> of(long time) {
+            return List.of(last(time));
+        }
+
+        @Override
+        public Bounds firstOpen(long instant) {
+            return last(instant);
+        }
+
+        @Override
+        public Bounds last(long instant) {
+            return new Bounds(Instants.EARLIEST, Instants.END_OF_TIME);
+        }
     }
 
     /** Windows of one size that begin every slide. */
@@ -46,6 +75,23 @@ interface Grid extends Serializable {
         }
 
         @Override
+        public Bounds firstOpen(long instant) {
+            long start = (Math.floorDiv(instant - offset - size, slide) + 1) * slide + offset;
+            return new Bounds(start, start + size);
+        }
+
+        @Override
+        public Bounds after(Bounds one) {
+            return new Bounds(one.start() + slide, one.end() + slide);
+        }
+
+        @Override
+        public Bounds last(long instant) {
+            long start = Math.floorDiv(instant - offset, slide) * slide + offset;
+            return new Bounds(start, start + size);
+        }
+
+        @Override
         public long lastEnd(long time) {
             long end = Math.floorDiv(time - offset, slide) * slide + offset + size;
             return time < end ? end : Instants.UNKNOWN;
@@ -56,6 +102,16 @@ interface Grid extends Serializable {
     record Calendar(String unit, String timezone) implements Grid {
         @Override
         public List<Bounds> of(long time) {
+            return List.of(last(time));
+        }
+
+        @Override
+        public Bounds firstOpen(long instant) {
+            return last(Math.max(instant, Instants.EARLIEST));
+        }
+
+        @Override
+        public Bounds last(long time) {
             ZoneId zone = ZoneId.of(timezone);
             LocalDate day = Instant.EPOCH.plus(time, ChronoUnit.MICROS).atZone(zone).toLocalDate();
             LocalDate start;
@@ -76,11 +132,12 @@ interface Grid extends Serializable {
                     end = start.plusMonths(months);
                 }
             }
-            return List.of(new Bounds(micros(start, zone), micros(end, zone)));
+            return new Bounds(micros(start, zone), micros(end, zone));
         }
 
+        /** The first instant of a local day: midnight, or where the clocks jump to if they jump over midnight. */
         private static long micros(LocalDate day, ZoneId zone) {
-            return ChronoUnit.MICROS.between(Instant.EPOCH, day.atTime(0, 0).atZone(zone).toInstant());
+            return ChronoUnit.MICROS.between(Instant.EPOCH, day.atStartOfDay(zone).toInstant());
         }
     }
 }

@@ -25,6 +25,7 @@ public final class Job {
         StreamExecutionEnvironment environment =
                 StreamExecutionEnvironment.getExecutionEnvironment(Configuration.fromMap(plan.settings()));
         build(plan, environment);
+        Uids.give(environment.getTransformations());
         environment.execute(plan.settings().getOrDefault("pipeline.name", "eventide"));
     }
 
@@ -34,24 +35,33 @@ public final class Job {
         tables.getConfig().set("table.local-time-zone", "UTC");
         DataStream<Event> events = read(plan, tables);
         SingleOutputStreamOperator<Event> judged = door(plan, events, environment.getParallelism());
-        SingleOutputStreamOperator<Row> results = windows(plan, judged);
-        write(plan, tables, judged, results);
+        SingleOutputStreamOperator<Row> results = plan.window() == null ? null : windows(plan, judged);
+        show(plan, tables, judged, results);
+        write(plan, tables);
     }
 
     private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables) {
-        Plan.Source source = plan.sources().get(0);
+        DataStream<Event> all = null;
+        for (Plan.Source source : plan.sources()) {
+            DataStream<Event> events = read(plan, source, tables);
+            all = all == null ? events : all.union(events);
+        }
+        return all;
+    }
+
+    private static DataStream<Event> read(Plan plan, Plan.Source source, StreamTableEnvironment tables) {
         tables.executeSql(source.ddl());
         SingleOutputStreamOperator<Event> records = rows(tables, tables.sqlQuery(source.query()))
-                .process(new Intake(source, plan.select() != null), PlainType.EVENT).name("intake " + source.name()).uid("intake");
-        if (plan.select() == null) {
+                .process(new Intake(source, source.select() != null), PlainType.EVENT).name("intake " + source.name()).uid(source.intake());
+        if (source.select() == null) {
             return records;
         }
         DataStream<Event> refused = records.getSideOutput(Intake.REFUSED);
         Tables.Shape shape = Tables.intake(source.columns());
-        DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns");
-        tables.createTemporaryView("intake", tables.fromDataStream(typed, shape.schema(List.of()).build()));
-        DataStream<Event> selected = rows(tables, tables.sqlQuery(plan.select()))
-                .map(new Tables.ToEvent(plan.columns()), PlainType.EVENT).name("events");
+        DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns " + source.name());
+        tables.createTemporaryView(source.intake(), tables.fromDataStream(typed, shape.schema(List.of()).build()));
+        DataStream<Event> selected = rows(tables, tables.sqlQuery(source.select()))
+                .map(new Tables.ToEvent(plan.columns()), PlainType.EVENT).name("events " + source.name());
         return selected.union(refused);
     }
 
@@ -71,9 +81,12 @@ public final class Job {
 
     /** How many doors there are: one alone where what closes a window depends on all logs together. */
     static int doors(Plan plan, int parallelism) {
-        int logs = plan.logs().size();
-        boolean alone = logs == 0 || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
-        return alone ? 1 : Math.min(parallelism, logs);
+        if (plan.eventTime() == null) {
+            return parallelism;
+        }
+        boolean fills = plan.window() != null && plan.window().fill();
+        boolean alone = fills || !plan.namesAllLogs() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
+        return alone ? 1 : Math.min(parallelism, plan.logs().size());
     }
 
     private static SingleOutputStreamOperator<Row> windows(Plan plan, SingleOutputStreamOperator<Event> judged) {
@@ -101,8 +114,28 @@ public final class Job {
         };
     }
 
-    private static void write(
+    /** The named outputs as tables; `results` are those of windows, null where there are none. */
+    private static void show(
             Plan plan, StreamTableEnvironment tables, SingleOutputStreamOperator<Event> judged, SingleOutputStreamOperator<Row> results) {
+        if (results == null) {
+            Tables.Shape shape = Results.rows(plan);
+            DataStream<Row> rows = judged.map(Results.ToShown.of(plan), shape.information()).name("results");
+            tables.createTemporaryView("results", tables.fromDataStream(rows, shape.schema(List.of()).build()));
+        } else {
+            showResults(plan, tables, results);
+        }
+        Tables.Shape late = Results.late(plan);
+        boolean judges = results != null && plan.window().kind().equals("session");
+        DataStream<Event> behind = judges ? results.getSideOutput(Door.LATE) : judged.getSideOutput(Door.LATE);
+        tables.createTemporaryView("late", tables.fromDataStream(
+                behind.map(new Results.ToLate(plan), late.information()).name("late"), late.schema(List.of()).build()));
+        Tables.Shape dead = Results.dead();
+        tables.createTemporaryView("dead_letters", tables.fromDataStream(
+                judged.getSideOutput(Door.DEAD).map(new Results.ToDead(dead), dead.information()).name("dead letters"),
+                dead.schema(List.of()).build()));
+    }
+
+    private static void showResults(Plan plan, StreamTableEnvironment tables, SingleOutputStreamOperator<Row> results) {
         Tables.Shape shape = Results.results(plan);
         DataStream<Row> shown = results.map(Results.ToResult.of(shape, false), shape.information()).name("results");
         tables.createTemporaryView("results", tables.fromDataStream(shown, shape.schema(List.of()).build()));
@@ -111,15 +144,9 @@ public final class Job {
             Schema keyed = shape.schema(plan.identity()).primaryKey(plan.identity()).build();
             tables.createTemporaryView("changes", tables.fromChangelogStream(changes, keyed, ChangelogMode.upsert()));
         }
-        Tables.Shape late = Results.late(plan);
-        boolean judges = plan.window().kind().equals("session");
-        DataStream<Event> behind = judges ? results.getSideOutput(Door.LATE) : judged.getSideOutput(Door.LATE);
-        tables.createTemporaryView("late", tables.fromDataStream(
-                behind.map(new Results.ToLate(plan), late.information()).name("late"), late.schema(List.of()).build()));
-        Tables.Shape dead = Results.dead();
-        tables.createTemporaryView("dead_letters", tables.fromDataStream(
-                judged.getSideOutput(Door.DEAD).map(new Results.ToDead(dead), dead.information()).name("dead letters"),
-                dead.schema(List.of()).build()));
+    }
+
+    private static void write(Plan plan, StreamTableEnvironment tables) {
         StreamStatementSet statements = tables.createStatementSet();
         for (Plan.Output output : plan.outputs()) {
             tables.executeSql(output.ddl());

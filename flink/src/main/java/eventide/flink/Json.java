@@ -1,6 +1,5 @@
 package eventide.flink;
 
-import java.util.List;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
@@ -10,12 +9,12 @@ final class Json {
 
     private Json() {}
 
-    static String row(List<Plan.Column> columns, Object[] values) {
+    /** A row as it came to the door. */
+    static String row(Plan plan, Object[] values) {
         ObjectNode tree = MAPPER.createObjectNode();
-        for (int place = 0; place < columns.size(); place++) {
-            if (!columns.get(place).name().startsWith("_")) {
-                tree.set(columns.get(place).name(), MAPPER.valueToTree(shown(columns.get(place), values[place])));
-            }
+        for (Plan.Shown one : plan.late()) {
+            int place = plan.place(one.from());
+            tree.set(one.name(), MAPPER.valueToTree(shown(plan.columns().get(place), values[place])));
         }
         return tree.toString();
     }

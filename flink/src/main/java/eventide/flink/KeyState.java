@@ -19,6 +19,8 @@ final class KeyState {
     long closing = Instants.NO_WATERMARK;
     /** The watermark at which early rows were last looked for. */
     long ticked = Instants.NO_WATERMARK;
+    /** Where empty windows show too: the start of the next one that has to. */
+    long next = Instants.NO_WATERMARK;
     /** The number of the next count window. */
     long number;
     final List<Content> windows = new ArrayList<>(2);
@@ -26,7 +28,7 @@ final class KeyState {
     final List<Event> waiting = new ArrayList<>(0);
 
     boolean isEmpty() {
-        return windows.isEmpty() && waiting.isEmpty() && number == 0 && closing == Instants.NO_WATERMARK;
+        return windows.isEmpty() && waiting.isEmpty() && number == 0 && closing == Instants.NO_WATERMARK && next == Instants.NO_WATERMARK;
     }
 
     /** States as bytes. The plan's aggregates say which terms a window has, so their names stand in the snapshot. */
@@ -46,6 +48,7 @@ final class KeyState {
         public void serialize(KeyState state, DataOutputView out) throws IOException {
             out.writeLong(state.closing);
             out.writeLong(state.ticked);
+            out.writeLong(state.next);
             out.writeLong(state.number);
             out.writeInt(state.windows.size());
             for (Content content : state.windows) {
@@ -66,6 +69,7 @@ final class KeyState {
             KeyState state = new KeyState();
             state.closing = in.readLong();
             state.ticked = in.readLong();
+            state.next = in.readLong();
             state.number = in.readLong();
             for (int size = in.readInt(); size > 0; size--) {
                 state.windows.add(Content.read(in, aggregates));

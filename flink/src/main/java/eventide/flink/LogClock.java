@@ -22,6 +22,8 @@ final class LogClock {
     boolean finished;
     final Map<Object, OfKey> keys = new HashMap<>();
     final Account account = new Account();
+    /** Only where the bound is learnt. */
+    Learner learner;
     /** When the last event came, by the clock on the wall; not kept over a restart. */
     long seenMs;
 
@@ -56,10 +58,14 @@ final class LogClock {
             out.writeLong(one.getValue().front);
             out.writeLong(one.getValue().watermark);
         }
+        out.writeBoolean(learner != null);
+        if (learner != null) {
+            learner.write(out);
+        }
         return out.getCopyOfBuffer();
     }
 
-    static LogClock of(byte[] bytes) throws IOException {
+    static LogClock of(byte[] bytes, Plan.EventTime settings) throws IOException {
         DataInputDeserializer in = new DataInputDeserializer(bytes);
         LogClock clock = new LogClock(StringValue.readString(in));
         clock.front = in.readLong();
@@ -74,6 +80,10 @@ final class LogClock {
             of.front = in.readLong();
             of.watermark = in.readLong();
             clock.keys.put(key, of);
+        }
+        if (in.readBoolean()) {
+            clock.learner = new Learner(settings);
+            clock.learner.read(in);
         }
         return clock;
     }

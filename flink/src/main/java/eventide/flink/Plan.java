@@ -14,8 +14,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 /** A plan as the compiler in Python writes it: flink/README.md has its shape. Durations are microseconds. */
 record Plan(
         List<Source> sources,
-        String select,
         List<Column> columns,
+        List<Shown> late,
         String time,
         EventTime eventTime,
         Window window,
@@ -23,7 +23,7 @@ record Plan(
         List<String> identity,
         Map<String, String> settings)
         implements Serializable {
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
     /** A column and its type: integer, float, string, boolean or instant; at a source with the rules of its field. */
     record Column(String name, String type, String path, String unit, boolean nullable, String minimum, String maximum)
@@ -32,10 +32,10 @@ record Plan(
     /**
      * A table of records as bytes, and how a record is read. The query gives record, log, partition, offset and arrival; where there is
      * no offset rows are counted. A log is a partition of what is named, or a file (below {@code root}, where that is given); {@code single}
-     * names the only log.
+     * names the only log. The row-wise steps are {@code select}, a query over the view {@code intake}; null where there are none.
      */
     record Source(
-            String name, String ddl, String query, String format, String separator, boolean header, List<Column> columns, String arrival,
+            String name, String ddl, String query, String intake, String select, String format, String separator, boolean header, List<Column> columns, String arrival,
             List<String> logs, String root, String single,
             List<String> fields)
             implements Serializable {
@@ -51,16 +51,20 @@ record Plan(
         }
     }
 
+    /** A column of the late output and of dead letters, and the column at the door that it is shown from. */
+    record Shown(String name, String from) implements Serializable {}
+
     /** Strategy, clocks and guards; UNKNOWN stands for a setting that is not set. */
     record EventTime(
-            String strategy, long delayUs, double lateRate, long minUs, long maxUs, String marker, String clockKey, long capUs,
+            String column, String strategy, long delayUs, double lateRate, long minUs, long maxUs, String marker, String clockKey, long capUs,
             long maxFutureUs, long maxAgeUs, long idleAfterUs, boolean closesByKey)
             implements Serializable {}
 
     /** Keys, window and aggregates. */
     record Window(
             String kind, List<String> keys, List<String> inputs, long sizeUs, long slideUs, long offsetUs, long gapUs, long count, long timeoutUs,
-            String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs)
+            String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs,
+            boolean fill)
             implements Serializable {}
 
     /** A statement that writes a named output. */
@@ -81,9 +85,10 @@ record Plan(
             throw new IllegalArgumentException(
                     "the plan has version " + tree.path("version") + ", this job reads version " + VERSION + ": compile it with the same release");
         }
+        List<Column> columns = each(tree.path("columns"), Plan::column);
         return new Plan(
-                each(tree.path("sources"), Plan::source), text(tree, "select"), each(tree.path("columns"), Plan::column),
-                text(tree, "time"), eventTime(tree.path("event_time")),
+                each(tree.path("sources"), Plan::source), columns, late(tree.path("late"), columns), text(tree, "time"),
+                tree.hasNonNull("event_time") ? eventTime(tree.path("event_time")) : null,
                 tree.hasNonNull("window") ? window(tree.path("window")) : null,
                 each(tree.path("outputs"), one -> new Output(text(one, "ddl"), text(one, "insert"))),
                 each(tree.path("identity"), JsonNode::asText), settings(tree.path("settings")));
@@ -98,26 +103,49 @@ record Plan(
         throw new IllegalArgumentException("the plan has no column " + column);
     }
 
+    /** The place of a column; -1 where there is none of this name. */
+    int placeOrNone(String column) {
+        return columns.stream().map(Column::name).toList().indexOf(column);
+    }
+
     int[] places(List<String> names) {
         return names.stream().mapToInt(this::place).toArray();
     }
 
-    /** All logs that there are, or an empty list where nobody knows beforehand. */
+    /** All logs that are known beforehand. */
     List<String> logs() {
         return sources.stream().flatMap(one -> one.logs().stream()).toList();
     }
 
+    /** True when no log comes that is not among {@link #logs}. */
+    boolean namesAllLogs() {
+        return sources.stream().noneMatch(one -> one.logs().isEmpty());
+    }
+
+    /** The columns of rows that users see. */
+    List<Column> shown() {
+        return columns.stream().filter(one -> !one.name().startsWith("_")).toList();
+    }
+
     /** True when the windows of a key close by the key's own clock. */
     boolean closesByKey() {
-        return eventTime.closesByKey();
+        return eventTime != null && eventTime.closesByKey();
     }
 
     private static Source source(JsonNode one) {
         return new Source(
-                text(one, "name"), text(one, "ddl"), text(one, "query"), text(one, "format"), text(one, "separator"),
+                text(one, "name"), text(one, "ddl"), text(one, "query"), text(one, "intake"), text(one, "select"), text(one, "format"), text(one, "separator"),
                 one.path("header").asBoolean(), each(one.path("columns"), Plan::column), text(one, "arrival"),
                 each(one.path("logs"), JsonNode::asText), text(one, "root"), text(one, "single"),
                 each(one.path("fields"), JsonNode::asText));
+    }
+
+    /** Where nothing is said, rows are shown as they stand at the door. */
+    private static List<Shown> late(JsonNode given, List<Column> columns) {
+        if (given.isMissingNode()) {
+            return columns.stream().map(Column::name).filter(name -> !name.startsWith("_")).map(name -> new Shown(name, name)).toList();
+        }
+        return each(given, one -> new Shown(text(one, "name"), text(one, "from")));
     }
 
     private static Map<String, String> settings(JsonNode one) {
@@ -134,7 +162,7 @@ record Plan(
 
     private static EventTime eventTime(JsonNode one) {
         return new EventTime(
-                text(one, "strategy"), us(one, "delay_us"), one.path("late_rate").asDouble(), us(one, "min_us"), us(one, "max_us"),
+                text(one, "column"), text(one, "strategy"), us(one, "delay_us"), one.path("late_rate").asDouble(), us(one, "min_us"), us(one, "max_us"),
                 text(one, "marker"), text(one, "clock_key"), us(one, "cap_us"), us(one, "max_future_us"), us(one, "max_age_us"),
                 us(one, "idle_after_us"), one.path("closes_by_key").asBoolean());
     }
@@ -144,7 +172,7 @@ record Plan(
                 text(one, "kind"), each(one.path("keys"), JsonNode::asText), each(one.path("inputs"), JsonNode::asText), us(one, "size_us"), us(one, "slide_us"),
                 one.path("offset_us").asLong(), us(one, "gap_us"), one.path("count").asLong(), us(one, "timeout_us"),
                 text(one, "unit"), text(one, "timezone"), each(one.path("aggregates"), Plan::aggregate), text(one, "policy"),
-                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"));
+                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"), one.path("fill").asBoolean());
     }
 
     private static Aggregate aggregate(JsonNode one) {

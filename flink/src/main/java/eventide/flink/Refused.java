@@ -14,6 +14,6 @@ final class Refused {
 
     /** A row that a guard refuses, its columns written as JSON. */
     static Event of(Event event, String reason, Plan plan) {
-        return of(event.log, event.offset, event.arrival, reason, plan.time(), Json.row(plan.columns(), event.values));
+        return of(event.log, event.offset, event.arrival, reason, plan.eventTime().column(), Json.row(plan, event.values));
     }
 }

@@ -31,9 +31,28 @@ final class Results {
         };
     }
 
+    /** The columns of a stream without windows. */
+    static Tables.Shape rows(Plan plan) {
+        Tables.Shape shape = new Tables.Shape();
+        plan.shown().forEach(one -> shape.add(one.name(), one.type()));
+        return shape;
+    }
+
+    /** A row of a stream without windows, with the columns that users see. */
+    record ToShown(Tables.Shape shape, int[] places) implements MapFunction<Event, Row> {
+        static ToShown of(Plan plan) {
+            return new ToShown(rows(plan), plan.places(plan.shown().stream().map(Plan.Column::name).toList()));
+        }
+
+        @Override
+        public Row map(Event event) {
+            return shape.shown(Narrow.of(event.values, places));
+        }
+    }
+
     static Tables.Shape late(Plan plan) {
         Tables.Shape shape = new Tables.Shape();
-        plan.columns().stream().filter(one -> !one.name().startsWith("_")).forEach(one -> shape.add(one.name(), one.type()));
+        plan.late().forEach(one -> shape.add(one.name(), plan.columns().get(plan.place(one.from())).type()));
         shape.add("_log", "string").add("_offset", "integer").add("_arrival", "instant").add("window_start", "instant");
         return shape.add("window_end", "instant").add("watermark", "instant").add("late_by", "integer").add("clock", "string");
     }
@@ -67,18 +86,26 @@ final class Results {
     static final class ToLate implements MapFunction<Event, Row> {
         private final Tables.Shape shape;
         private final int[] shown;
-        private final Plan.Window window;
         private final Grid grid;
+        private final long reach;
         private final int clock;
 
         ToLate(Plan plan) {
             this.shape = late(plan);
-            this.shown = java.util.stream.IntStream.range(0, plan.columns().size())
-                    .filter(place -> !plan.columns().get(place).name().startsWith("_")).toArray();
-            this.window = plan.window();
-            boolean fixed = !List.of("session", "count").contains(window.kind());
-            this.grid = fixed ? Grid.of(window) : null;
-            this.clock = plan.eventTime().clockKey() == null ? -1 : plan.place(plan.eventTime().clockKey());
+            this.shown = plan.places(plan.late().stream().map(Plan.Shown::from).toList());
+            boolean fixed = plan.window() != null && !List.of("session", "count").contains(plan.window().kind());
+            this.grid = fixed ? Grid.of(plan.window()) : null;
+            this.reach = reach(plan.window());
+            String key = plan.eventTime() == null ? null : plan.eventTime().clockKey();
+            this.clock = key == null ? -1 : plan.place(key);
+        }
+
+        /** How far behind its time the window of one event alone ends, where windows are not fixed. */
+        private static long reach(Plan.Window window) {
+            if (window == null) {
+                return 0;
+            }
+            return window.kind().equals("session") ? window.gapUs() : 1;
         }
 
         @Override
@@ -105,7 +132,7 @@ final class Results {
                 List<Grid.Bounds> windows = grid.of(time);
                 return windows.get(windows.size() - 1);
             }
-            return new Grid.Bounds(time, time + (window.kind().equals("session") ? window.gapUs() : 1));
+            return new Grid.Bounds(time, time + reach);
         }
     }
 

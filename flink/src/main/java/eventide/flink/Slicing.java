@@ -11,7 +11,7 @@ record Slicing(long size, long slide, long offset) implements Serializable {
     static Slicing of(Plan plan) {
         Plan.Window window = plan.window();
         boolean whole = window.kind().equals("sliding") && window.sizeUs() % window.slideUs() == 0;
-        boolean once = window.lateUs() == 0 && window.early() == null && !plan.closesByKey();
+        boolean once = window.lateUs() == 0 && window.early() == null && !window.fill() && !plan.closesByKey();
         return whole && once ? new Slicing(window.sizeUs(), window.slideUs(), window.offsetUs()) : null;
     }
 

@@ -18,7 +18,7 @@ class JsonTokensTest {
             "1, \"w\": " + "9".repeat(1001), "1, \"w\": [" + "9".repeat(1001) + "]");
 
     private static Plan.Source source(List<Plan.Column> columns) {
-        return new Plan.Source("s", "", "", "json", null, false, columns, null, List.of(), null, null, List.of());
+        return new Plan.Source("s", "", "", "intake", null, "json", null, false, columns, null, List.of(), null, null, List.of());
     }
 
     @Test
