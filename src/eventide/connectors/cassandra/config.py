@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -29,16 +30,19 @@ class Address:
     nodes: tuple[tuple[str, int], ...]
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    tls: bool | str = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Nodes with commas between (`hosts`) without users, or the environment variable `env` that holds them, with
-    `user:password@` in front where that is needed.
+    `user:password@` in front where that is needed. `tls` encrypts: True trusts the authorities of this machine, a path
+    those in that file.
     """
 
     hosts: str | None = None
     env: str | None = None
+    tls: bool | str = False
 
     def __post_init__(self) -> None:
         if (self.hosts is None) == (self.env is None):
@@ -57,18 +61,19 @@ class Cluster:
     def address(self) -> Address:
         """Where to go. Raises `SinkError` when the environment does not say so."""
         if self.env is None:
-            return _address(str(self.hosts), "hosts=")
+            return replace(_address(str(self.hosts), "hosts="), tls=self.tls)
         text = os.environ.get(self.env)
         if not text:
             raise SinkError(f"the environment variable {self.env} is not set: it must hold where Cassandra is")
         try:
-            return _address(text, f"the environment variable {self.env}")
+            return replace(_address(text, f"the environment variable {self.env}"), tls=self.tls)
         except ValueError as fault:
             raise SinkError(str(fault)) from None
 
-    def as_tree(self) -> dict[str, str]:
+    def as_tree(self) -> dict[str, str | bool]:
         """The cluster as plain values."""
-        return {"env": self.env} if self.env is not None else {"hosts": str(self.hosts)}
+        where: dict[str, str | bool] = {"env": self.env} if self.env is not None else {"hosts": str(self.hosts)}
+        return where | ({"tls": self.tls} if self.tls else {})
 
 
 def _address(text: str, where: str) -> Address:
@@ -116,6 +121,7 @@ def connect(address: Address, consistency: str) -> Any:
     cluster = place.Cluster(
         list(address.nodes),
         auth_provider=auth,
+        ssl_context=_trusting(address.tls),
         connect_timeout=_CONNECT_S,
         control_connection_timeout=_CONNECT_S,
         execution_profiles={place.EXEC_PROFILE_DEFAULT: profile},
@@ -126,6 +132,16 @@ def connect(address: Address, consistency: str) -> Any:
     except BaseException:
         cluster.shutdown()
         raise
+
+
+def _trusting(tls: bool | str) -> ssl.SSLContext | None:
+    """How nodes prove who they are: by a certificate for the name or address by which we know them."""
+    if not tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=None if tls is True else tls)
+    except OSError as fault:
+        raise SinkError(f"tls={str(tls)!r} is not a file with certificates of authorities: {plain(fault)}") from None
 
 
 def plain(fault: BaseException) -> str:

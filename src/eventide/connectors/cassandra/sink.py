@@ -173,7 +173,7 @@ def _passing(cassandra: Any) -> tuple[type[BaseException], ...]:
     )
 
 
-def write_cassandra(
+def write_cassandra(  # noqa: PLR0913 - where a cluster is and what is wanted of it, each with a default
     table: str,
     *,
     keyspace: str,
@@ -181,16 +181,18 @@ def write_cassandra(
     env: str | None = None,
     create: bool = False,
     consistency: Consistency = "LOCAL_QUORUM",
+    tls: bool | str = False,
 ) -> CassandraTable:
     """A sink that keeps the last row of each window in a table of Cassandra 4 or later.
 
     The cluster is named by `hosts`, addresses with commas between, or by `env`, the environment variable that holds
     them with `user:password@` in front. Results are upserted by keys and window, retracted rows deleted; outputs
     without identity (`late`, `dead_letters`) are appended, with the columns `_run`, `_output`, `_epoch` and `_row`.
-    `create` makes the table if it is not there; the keyspace must be there. `docs/connectors/cassandra.md` has the
+    `create` makes the table if it is not there; the keyspace must be there. `tls=True` encrypts and trusts the
+    authorities of this machine, a path those in that file. `docs/connectors/cassandra.md` has the
     types.
 
     >>> write_cassandra("doses", keyspace="air", hosts="127.0.0.1").name
     'cassandra table air.doses'
     """
-    return CassandraTable(Cluster(hosts, env), keyspace, table, create, consistency)
+    return CassandraTable(Cluster(hosts, env, tls), keyspace, table, create, consistency)

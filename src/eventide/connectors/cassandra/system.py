@@ -38,6 +38,6 @@ def sink_to(sink: Sink) -> Tree:
 
 def sink_from(tree: Mapping[str, Any]) -> CassandraTable:
     """A sink of plain values."""
-    cluster = Cluster(tree.get("hosts"), tree.get("env"))
+    cluster = Cluster(tree.get("hosts"), tree.get("env"), tree.get("tls", False))
     rest = bool(tree.get("create")), tree.get("consistency", "LOCAL_QUORUM")
     return CassandraTable(cluster, str(tree["keyspace"]), str(tree["table"]), *rest)
