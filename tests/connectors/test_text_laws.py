@@ -96,6 +96,8 @@ csv_text = st.lists(
 @settings(max_examples=25, deadline=None)
 @given(csv_text, st.integers(1, 4), st.integers(1, 30))
 @example(['"', "a", "\n", '"b\nc",2\n', "a,1\n"], 1, 1)
+@example(["\r", ",", "\r\n", "a,1\n"], 1, 1)
+@example(['"', "\n", "1", "\n", *["a,1\n"] * 4], 1, 10)
 def test_csv_rows_do_not_depend_on_reads_nor_on_where_reading_goes_on(
     parts: list[str], rows_max: int, size: int
 ) -> None:

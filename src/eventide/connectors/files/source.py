@@ -158,7 +158,8 @@ class TextReader:
             if data:
                 block = self._parse(data)
                 if block.consumed:
-                    block = self._no_more(block, data, rows_max)
+                    if block.records > rows_max:  # as behind a quote that is not closed, or a record of many lines
+                        block = block.first(rows_max, data)
                     window.take(block.consumed)
                     if block.records:
                         return self._batch(block)
@@ -185,15 +186,6 @@ class TextReader:
         if self._window.ended and self._content.fault is None:
             return len(data) == self._window.size
         return not self._window.has_line_behind(len(data))
-
-    def _no_more(self, block: Block, data: bytes, records: int) -> Block:
-        """The first of the records where there are more than asked for, as behind a record of many lines."""
-        low, high = 0, data.count(b"\n") + 1
-        while block.records > records:
-            middle = (low + high) // 2
-            tried = self._parse(self._window.lines(len(data), middle))
-            low, high, block = (low, middle, tried) if tried.records else (middle, high, block)
-        return block
 
     def _long_line(self) -> Batch | None:
         text = self._window.pass_long_line()

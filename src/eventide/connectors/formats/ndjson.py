@@ -6,7 +6,7 @@ stands twice in one object refuses the line, wherever the object stands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -73,7 +73,8 @@ class NdJson:
         left = left.filter(fits & whole)
         parts, left = self._by_shape(texts, left)
         slow, found = self._one_by_one(texts, left)
-        return self._block([*parts, *slow], bad + found, texts, len(data))
+        made = self._block([*parts, *slow], bad + found, texts, len(data))
+        return replace(made, line_of=lambda n: int(index[n]))
 
     def _by_shape(self, texts: pl.Series, left: pl.Series) -> tuple[list[pl.DataFrame], pl.Series]:
         """Parts of lines that share a shape, and the numbers of the lines that none took."""

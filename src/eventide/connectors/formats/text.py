@@ -7,7 +7,7 @@ or the refused rows which way was taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Block:
     `parts` are raw columns with `_number`. `consumed` counts the bytes that belong to the records read; what is behind
     them is the beginning of a record that is not whole yet. `texts` gives the text of records by their numbers.
     `slowly` reads records again one by one, for parts whose values were typed at once; None where no part was.
+    `line_of` gives the line at which a record begins.
     """
 
     parts: Sequence[pl.DataFrame]
@@ -54,6 +55,13 @@ class Block:
     consumed: int
     texts: Callable[[pl.Series], pl.Series]
     slowly: Callable[[pl.Series], pl.DataFrame] | None = None
+    line_of: Callable[[int], int] = int
+
+    def first(self, records: int, data: bytes) -> Block:
+        """The first records alone, at least one, of a block of this data that has more."""
+        parts = [part.filter(pl.col(NUMBER) < records) for part in self.parts]
+        bad = [one for one in self.bad if one.number < records]
+        return replace(self, parts=parts, bad=bad, records=records, consumed=nth_line_end(data, self.line_of(records)))
 
 
 class TextFormat(Protocol):
