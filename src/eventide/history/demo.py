@@ -30,7 +30,7 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
     """Write the page of a run of `radiation.doses`; returns its path."""
     events = _events(readings, outcome, settings)
     results = outcome.results.rename({"device": "key"})
-    device = _most_corrected(events)
+    device = _most_corrected(events, results)
     total = outcome.accounting.total
     sections = [
         Section(
@@ -151,12 +151,14 @@ def _stretch(events: pl.DataFrame) -> pl.DataFrame:
     return events.filter((pl.col("arrival") >= start) & (pl.col("arrival") < start + timedelta(hours=12)))
 
 
-def _most_corrected(events: pl.DataFrame) -> str:
-    """The device whose readings corrected most windows; without any, the one with most readings."""
+def _most_corrected(events: pl.DataFrame, results: pl.DataFrame) -> str:
+    """The device with the most results that later readings put right; without any, the one with the most readings
+    behind their windows, or with the most readings.
+    """
+    revised = results.filter(pl.col("revision") > 0)
     corrected = events.filter(pl.col("class") == "corrected")
-    counted = (
-        (corrected if corrected.height else events).group_by("key").len().sort("len", "key", descending=[True, False])
-    )
+    shown = next((frame for frame in (revised, corrected) if frame.height), events)
+    counted = shown.group_by("key").len().sort("len", "key", descending=[True, False])
     return str(counted["key"][0]) if counted.height else "no device"
 
 
