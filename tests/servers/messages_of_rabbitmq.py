@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import aiormq
 from aiormq import spec
 from aiormq.abc import AbstractChannel
+from aiormq.exceptions import PublishError
 
 import eventide as et
 from eventide.flow import Batch, LogReader, LogSet, ReadContext
@@ -18,6 +19,9 @@ from eventide.testing.services.rabbitmq import RabbitMq
 
 SCHEMA: dict[str, Any] = {"n": int, "text": str}
 T = TypeVar("T")
+
+NO_ROUTE = 312
+"""The reply code of a message that no queue takes."""
 
 
 def on(broker: RabbitMq, work: Callable[[AbstractChannel], Awaitable[T]]) -> T:
@@ -41,17 +45,33 @@ def make(broker: RabbitMq, queue: str, kind: str = "classic", **more: Any) -> st
 
 
 def send(broker: RabbitMq, queue: str, values: Sequence[bytes], **properties: Any) -> None:
-    """Send persistent messages, all confirmed."""
+    """Send persistent messages, all confirmed and in their order.
+
+    A broker just started returns what it gets until a queue has its leader again, so the first goes alone until it is taken.
+    """
 
     async def work(channel: AbstractChannel) -> None:
         told = {"delivery_mode": 2, **properties}
-        for start in range(0, len(values), 200):
-            part = values[start : start + 200]
-            sent = (
-                channel.basic_publish(one, routing_key=queue, properties=spec.Basic.Properties(**told), mandatory=True)
-                for one in part
+
+        async def one(value: bytes) -> None:
+            await channel.basic_publish(
+                value, routing_key=queue, properties=spec.Basic.Properties(**told), mandatory=True
             )
-            await asyncio.gather(*sent)
+
+        async def taken(value: bytes) -> bool:
+            try:
+                await one(value)
+            except PublishError as error:
+                if error.message is None or getattr(error.message.delivery, "reply_code", None) != NO_ROUTE:
+                    raise
+                return False
+            return True
+
+        async with asyncio.timeout(60):
+            while not await taken(values[0]):
+                await asyncio.sleep(0.05)
+        for start in range(1, len(values), 200):
+            await asyncio.gather(*map(one, values[start : start + 200]))
 
     on(broker, work)
 
