@@ -5,6 +5,8 @@ Law: as that of `sessions.py`: what comes out is what an engine gives that takes
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState, stack
@@ -29,6 +31,14 @@ SHAPE = {
     "closed": pl.Boolean(),
 }
 """A session: its bounds, the next revision, whether a row of it is out, whether its first result is out."""
+
+_FIRST = pl.lit(0, dtype=pl.Int64)
+"""The revision that a session begins with."""
+
+_PLACES: Final = {RETRACTION: PLACE, REVISION: PLACE, FIRST: "first", CLOSING: "final_place"}
+"""The column that has the place of a row of each phase."""
+
+_NO: Final = pl.lit(False)
 
 
 class Work:
@@ -87,7 +97,8 @@ class Work:
         """Take, for each key, at most one row behind its watermark and the rows ahead of it that follow."""
         judged = rows.filter("_behind")
         if judged.height:
-            self.settle(judged, progress)
+            if not self._is_plain(progress):
+                self.settle(judged, progress)
             self._judge(judged, progress)
         ahead = rows.filter(~pl.col("_behind")) if judged.height else rows
         if ahead.height and self.may_be_tangled:
@@ -95,6 +106,12 @@ class Work:
         if ahead.height:
             held, kept = self._within_reach(rows)
             self._grow(ahead, held, kept, self._spans(ahead, held))
+
+    def _is_plain(self, progress: Progress) -> bool:
+        """Whether a session that is closed at a row's place stays so, and nothing more comes of it: then what is due in
+        front of a row may as well come out behind the batch.
+        """
+        return progress.is_common and not (self._allowed_us or self._early is not None or self.may_be_tangled)
 
     def _one_by_one(self, ahead: pl.DataFrame, progress: Progress) -> pl.DataFrame:
         """Take the rows of keys whose sessions lie across each other; gives back the rows of the others."""
@@ -141,10 +158,7 @@ class Work:
             is_taken = is_row & (~spans.bounds.get_column(CODE).is_in(but.implode())).gather(spans.numbers)
         rows = ahead.drop(_JUDGED, strict=False)[spans.places.filter(is_taken)]
         numbers = spans.numbers.filter(is_taken)
-        # the numbers rise along the rows, which makes grouping cheaper when it is known
-        states = self._state.partial(rows.with_columns(numbers.set_sorted()), [SESSION])
-        if not states.get_column(SESSION).is_sorted():
-            states = states.sort(SESSION)
+        states = self._state.partial(rows.with_columns(numbers), [SESSION])
         if held.height:
             of_held = spans.numbers.filter(~is_row).gather(spans.places.filter(~is_row).arg_sort())
             has_rows = pl.Series([False]).new_from_index(0, spans.bounds.height).scatter(numbers, True)
@@ -193,30 +207,26 @@ class Work:
             [bounds.sort(CODE), self._state.merge(every, [CODE]).sort(CODE).drop(CODE), rows.select(PLACE, BEFORE)],
             how="horizontal",
         )
-        reached = progress.before_rows(merged.get_column(CODE), merged.get_column(PLACE))
-        merged = merged.with_columns((pl.col("end") <= reached).alias("closed"))
-        self.corrected += merged.filter(pl.col("end") <= pl.col(BEFORE)).height
-        if met.height:
-            self._retract(met, merged)
-        gives = pl.col("closed") | pl.lit(self._early is not None)
-        merged = merged.with_columns(gives.alias("out"), (pl.col("next") + gives.cast(pl.Int64)).alias("after"))
-        told = merged.filter("out").with_columns(
-            pl.col("next").alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("upsert").alias("op")
-        )
-        self._give(told, PLACE, REVISION)
+        ends = merged.get_column("end")
+        closed = ends <= progress.before_rows(merged.get_column(CODE), merged.get_column(PLACE))
+        gives = closed | (self._early is not None)
+        self.corrected += int((ends <= merged.get_column(BEFORE)).sum())
+        self._retract(met, merged)
+        after = merged.get_column("next") + gives.cast(pl.Int64)
+        merged = merged.with_columns(closed.alias("closed"), gives.alias("out"), after.alias("after"))
+        self._give(_where(merged, gives), REVISION, pl.col("next"), early=~pl.col("closed"))
         kept = self.sessions.join(met.select(CODE, "start", "end"), on=[CODE, "start", "end"], how="anti")
         names = [name for name in merged.columns if ":" in name]
         self.sessions = stack([kept, merged.drop("next").rename({"after": "next"}).select(*SHAPE, *names)])
 
     def _retract(self, before: pl.DataFrame, merged: pl.DataFrame) -> None:
         """Take back the rows of sessions that are replaced by a longer one."""
+        if not before.get_column("out").any():
+            return
         new = merged.select(CODE, PLACE, pl.col("start").alias("_start"), pl.col("end").alias("_end"))
         replaced = before.filter("out").join(new, on=CODE)
         replaced = replaced.filter((pl.col("start") != pl.col("_start")) | (pl.col("end") != pl.col("_end")))
-        told = replaced.with_columns(
-            (pl.col("next") - 1).alias("revision"), (~pl.col("closed")).alias("early"), pl.lit("retract").alias("op")
-        )
-        self._give(told, PLACE, RETRACTION)
+        self._give(replaced, RETRACTION, pl.col("next") - 1, early=~pl.col("closed"))
 
     def settle(self, at: pl.DataFrame | None, progress: Progress) -> None:
         """Give out first results and closing rows that are due before the place of each key's row (None: in the
@@ -235,20 +245,12 @@ class Work:
                 pl.when(pl.col(name) < pl.col("_at")).then(pl.col(name)).alias(name)
                 for name in ("first", "final_place")
             ).drop("_at")
-        opening = placed.filter(~pl.col("closed") & pl.col("first").is_not_null())
+        first, final_place, closed = (placed.get_column(name) for name in ("first", "final_place", "closed"))
         is_final = pl.col("final_place").is_not_null() & (pl.col("final_place") <= pl.col("first"))
-        marks = [pl.lit(False).alias("early"), pl.lit("upsert").alias("op")]
-        self._give(
-            opening.with_columns(pl.col("next").alias("revision"), is_final.alias("final"), *marks), "first", FIRST
-        )
-        once = pl.col("closed") | (pl.col("final_place") > pl.col("first"))
-        closing = placed.filter(pl.col("final_place").is_not_null() & once)
+        self._give(_where(placed, first.is_not_null() & ~closed), FIRST, pl.col("next"), final=is_final)
+        closing = final_place.is_not_null() & (closed | (final_place > first))
         revision = pl.col("next") - pl.col("closed").cast(pl.Int64)
-        self._give(
-            closing.with_columns(revision.alias("revision"), pl.lit(True).alias("final"), *marks),
-            "final_place",
-            CLOSING,
-        )
+        self._give(_where(placed, closing), CLOSING, revision, final=pl.lit(True))
         self.sessions = stack([others, self._still_held(placed)])
 
     def _candidates(self, at: pl.DataFrame | None, progress: Progress) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -265,36 +267,46 @@ class Work:
     def _still_held(self, placed: pl.DataFrame) -> pl.DataFrame:
         """The sessions that are not final yet, with what has come out of them now."""
         now = pl.col("first").is_not_null() & ~pl.col("closed")
-        still = placed.filter(pl.col("final_place").is_null())
+        still = _where(placed, placed.get_column("final_place").is_null())
         return still.with_columns(
             (pl.col("next") + now.cast(pl.Int64)).alias("next"),
             (pl.col("out") | now).alias("out"),
             (pl.col("closed") | now).alias("closed"),
         ).drop("first", "final_place")
 
-    def _give(self, told: pl.DataFrame, place: str, phase: int) -> None:
+    def _give(
+        self,
+        told: pl.DataFrame,
+        phase: int,
+        revision: pl.Expr,
+        *,
+        final: pl.Expr = _NO,
+        early: pl.Expr = _NO,
+    ) -> None:
+        """Give out sessions at their places of this phase."""
         if not told.height:
             return
-        if "final" not in told.columns:
-            told = told.with_columns(pl.lit(False).alias("final"))
-        states = [name for name in told.columns if ":" in name]
         row = told.select(
             CODE,
             "start",
             "end",
-            pl.col(place).alias("place"),
+            pl.col(_PLACES[phase]).alias("place"),
             pl.lit(phase).cast(pl.Int64).alias("phase"),
-            "revision",
-            "final",
-            "early",
-            "op",
-            *states,
+            revision.alias("revision"),
+            final.alias("final"),
+            early.alias("early"),
+            pl.lit("retract" if phase == RETRACTION else "upsert").alias("op"),
+            *(name for name in told.columns if ":" in name),
         )
         self.given.append(row)
 
 
-_FIRST = pl.lit(0, dtype=pl.Int64)
-"""The revision that a session begins with."""
+def _where(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
+    """The rows that a mask without nulls keeps; none is copied where it keeps all or none."""
+    number = int(mask.sum())
+    if number == frame.height:
+        return frame
+    return frame.filter(mask) if number else frame.clear()
 
 
 def _unseen(sessions: pl.DataFrame) -> pl.DataFrame:
