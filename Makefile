@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JAR := flink/target/eventide-flink.jar
 
-.PHONY: help demo test lint types arrows jar unit bench bench-flink nightly-flink wheel notebooks crash simulate services pins clean
+.PHONY: help demo test lint types arrows jar unit bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
@@ -16,6 +16,7 @@ help:
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (Linux on x86-64)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
+	@echo "make laws    the laws once more, on streams and plans that are drawn anew each time"
 	@echo "make nightly-flink  drawn plans and streams on Flink's operators and embedded, compared (FLINK_SEEDS=0:40)"
 	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=\"kafka cassandra mongodb rabbitmq\")"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
@@ -71,6 +72,9 @@ crash: $(READY)
 SEEDS ?= 0:2000
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.simulate --seeds $(SEEDS)
+
+laws: $(READY) $(JAR)
+	$(BIN)/python -m pytest --hypothesis-profile=default $$(grep -rlE '^(from|import) hypothesis' tests --include='test_*.py')
 
 FLINK_SEEDS ?= 0:40
 nightly-flink: $(READY) $(JAR)

@@ -11,7 +11,7 @@ from eventide.engine.keys import TextKey, dump_keys, load_keys
 from eventide.engine.texts import Texts, ordinals
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text("ab\u00e9\u4e2d-\0", max_size=10)), min_size=1, max_size=8))
 def test_ordinals_are_in_the_order_of_the_texts(texts: list[str | None]) -> None:
     keys = pl.DataFrame({"k": pl.Series(texts, dtype=pl.String)})
@@ -32,7 +32,7 @@ def test_long_texts_have_no_ordinals() -> None:
     assert ordinals(pl.Series(["123456789", "abc"])) is None
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.one_of(st.none(), st.text("ab\u00e9-\0", max_size=6)), min_size=1, max_size=6), max_size=6))
 def test_ordinals_of_texts_that_come_in_pieces_are_in_their_order(pieces: list[list[str | None]]) -> None:
     table = Texts()
@@ -46,7 +46,7 @@ def test_ordinals_of_texts_that_come_in_pieces_are_in_their_order(pieces: list[l
                 assert by_ordinal == texts.sort("k").get_column("k").to_list()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.one_of(st.none(), st.text("ab\u00e9-\0", max_size=3)), max_size=9), max_size=6))
 def test_texts_are_numbered_in_the_order_in_which_they_first_come(pieces: list[list[str | None]]) -> None:
     table = Texts()

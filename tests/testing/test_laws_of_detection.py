@@ -23,7 +23,6 @@ QUIET = settings(
     max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=True,
     phases=(Phase.explicit, Phase.generate),
 )
 MANNERS = (laws.Manner((1,)), laws.Manner((2, 5), 1, frozenset({1, 4, 7})), laws.Manner((3,), 1, frozenset({2})))

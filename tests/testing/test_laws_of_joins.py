@@ -31,7 +31,6 @@ QUIET = settings(
     max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=True,
     phases=(Phase.explicit, Phase.generate),
 )
 SMALL = st.integers(0, 5)

@@ -38,7 +38,6 @@ QUIET = settings(
     max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # a failing stream is small already; shrinking it takes minutes
 )
 MANNERS = (
