@@ -1,7 +1,7 @@
 """Empty windows on request: a known key that sent nothing in a window shows as a row with no events.
 
 Law: a key is known from the earliest window in which it had an accepted event; it has rows for every window from
-there on that its watermark has closed, but none behind the window of the largest event time seen.
+there on that its watermark has closed, but none behind the last window that has an event.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class Top:
     window: int | None = None
 
     def see(self, rows: pl.DataFrame) -> None:
-        """Look at the event times (`_t`) of a batch."""
-        if rows.height:
-            last = rows.select(self.grid.last(pl.col("_t").max())).item()
-            self.window = last if self.window is None else max(self.window, last)
+        """Look at the event times (`_t`) of a batch; those between windows that leave gaps lie in none."""
+        first, last = self.grid.first(pl.col("_t")), self.grid.last(pl.col("_t"))
+        furthest = rows.select(last.filter(first <= last).max()).item()
+        if furthest is not None:
+            self.window = furthest if self.window is None else max(self.window, furthest)
 
 
 class EmptyWindows:
