@@ -187,7 +187,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         }
         if (filled != null) {
             event.closed = Math.min(event.closed, top);
-            top = Math.max(top, filled.last(event.time).end());
+            top = Math.max(top, filled.lastEnd(event.time));
             event.closing = Math.min(event.closing, top);
         }
         Windows.Verdict verdict = windows.judge(event.time, event.before);
