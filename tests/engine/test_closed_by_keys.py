@@ -6,6 +6,7 @@ import polars as pl
 
 from eventide.engine.clocks import Clocks, KeyedProgress, dump_clocks, load_clocks
 from eventide.engine.clocks.clocks import Observation
+from eventide.engine.clocks.travel import packed, unpacked
 from eventide.engine.keys import key_table
 from eventide.flow import INSTANT
 from eventide.instants import END_OF_TIME, NO_WATERMARK
@@ -84,6 +85,18 @@ def test_a_restart_in_the_silence_keeps_it_and_older_state_tells_the_least() -> 
         load_clocks(again, values, kept)
         assert again.closed is not None
         assert again.closed.to_list() == expected
+
+
+def test_it_crosses_to_a_worker() -> None:
+    made = clocks("one", "two")
+    see(made, "one", ("a", 50), ("b", 10))
+    see(made, "two", ("a", 30))
+    made.declare_idle("one")
+    made.declare_idle("two")
+    back = see(made, "one", ("b", 12))
+    sent = unpacked(*packed(back.progress))
+    asked = pl.Series([A, A, B], dtype=pl.Int64), pl.Series([30, 31, 12], dtype=pl.Int64)
+    assert sent.place(*asked).to_list() == back.progress.place(*asked).to_list() == [-1, 0, 0]
 
 
 def test_a_single_log_needs_nothing_kept() -> None:

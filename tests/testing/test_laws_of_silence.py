@@ -37,7 +37,6 @@ QUIET = settings(
     max_examples=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=True,
     phases=(Phase.explicit, Phase.generate),
 )
 
