@@ -13,11 +13,12 @@ from tests.flink.player import Player
 
 from eventide.expressions import col, count, rate
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
-from eventide.semantics.eventtime import KeyClock
+from eventide.semantics.eventtime import Ascending, EventTime, KeyClock
+from eventide.semantics.lateness import Early, Lateness
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
-from eventide.testing.laws import Columns, Manner, bits, final_content, plan_answer, rows_of
+from eventide.testing.laws import Columns, Manner, bits, final_content, law_final_once, plan_answer, rows_of
 from eventide.testing.reference import Entry, Idle, Query
-from eventide.testing.streams import COLUMNS, earlies, entries, event_times, latenesses, windows
+from eventide.testing.streams import COLUMNS, earlies, entries, event_times, latenesses, silent_entries, windows
 
 AGGREGATES = {
     "rows": count(),
@@ -147,6 +148,36 @@ def test_a_restart_at_any_parallelism_shows_nowhere(
     at = {place % (len(given) - 2): parallelism for place, parallelism in restarts}
     found = compare(player, query, given, ["one", "two"], restarts=sorted(at.items()))
     _same_in_the_end(query, found)
+
+
+@SETTINGS
+@given(
+    st.integers(1, 6),
+    st.integers(3, 12),
+    st.sampled_from([("key",), ("key", "flag"), ()]),
+    latenesses(),
+    earlies(),
+    silent_entries(("one", "two", "three")),
+    st.sets(st.integers(0, 30), max_size=4),
+)
+def test_logs_that_fall_silent_together_come_back_as_in_the_embedded_engine(
+    player: Player,
+    size: int,
+    cap: int,
+    keys: tuple[str, ...],
+    lateness: Lateness,
+    early: Early | None,
+    given: list[Entry],
+    restarts: set[int],
+) -> None:
+    event_time = EventTime("at", Ascending(), KeyClock("key", cap), max_future_us=None)
+    aggregates = (("rows", count()), ("sum", col("x").sum()))
+    query = Query(event_time, keys, Sliding(size, size, 0), aggregates, lateness, early)
+    at = [(place, 1) for place in sorted(restarts) if place < len(given) - 3]
+    found = compare(player, query, given, ["one", "two", "three"], restarts=at)
+    _same_in_the_end(query, found)
+    for rows in found.values():
+        law_final_once(query, rows)
 
 
 def _has_key_clock(query: Query) -> bool:

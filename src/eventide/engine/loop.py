@@ -231,12 +231,21 @@ class Loop:
 
             floor = self.pipeline.stream_watermark
             assert floor is not None
-            self.marks.record(Mark(self.marks.last + 1, kind, self._name(lane), lane.reader.log, floor, places))
+            over: dict[str, list[str]] = {}
+            for one in self._lanes:
+                if one.done:
+                    over.setdefault(self._name(one), []).append(one.reader.log)
+            number = self.marks.last + 1
+            self.marks.record(Mark(number, kind, self._name(lane), lane.reader.log, floor, places, over))
 
     def _repeat(self) -> None:
         """Do once more what an earlier run recorded for the places where the logs are now."""
         while self.marks is not None and self.marks.pending and self.marks.reached(self._places()):
             mark = self.marks.pending[0]
+            for one in self._lanes:
+                if not one.done and one.reader.log in mark.over.get(self._name(one), ()):
+                    one.done = True
+                    self.take(self.pipeline.finish(one.reader.log))
             self.marks.repeated()
             lane = next((one for one in self._lanes if self._is(one, mark)), None)
             if lane is None:

@@ -220,7 +220,7 @@ class Pipeline:
     def add_log(self, log: str, source: int) -> None:
         """A log of the source with this number was found."""
         if self.door is not None:
-            self.door.clocks.add(log)
+            self.trace.note(log, self.door.clocks.add(log))
 
     def event_time_of(self, log: str) -> EventTime | None:
         """The event-time settings that a log is under."""

@@ -43,6 +43,7 @@ def save(pipeline: Pipeline) -> Snapshot:
     frames.update({f"sides.{name}": frame for name, frame in tables.items()})
     accounts = {log: asdict(account) for log, account in pipeline.accounting.logs.items()}
     trace = pipeline.trace.dump()
+    frames.update({f"trace.{name}": frame for name, frame in pipeline.trace.frames().items()})
     values = {"clocks": clocks, "accounts": accounts, "monitor": monitor, "sides": sides, "trace": trace}
     return Snapshot(values, frames)
 
@@ -65,4 +66,4 @@ def load(pipeline: Pipeline, saved: Snapshot) -> None:
         pipeline.lookups.load(saved.values["sides"], saved.part("sides."))
     pipeline.shapes.restore(saved.frames)
     pipeline.accounting.logs = msgspec.convert(saved.values["accounts"], dict[str, Account])
-    pipeline.trace.load(saved.values.get("trace", {}))
+    pipeline.trace.load(saved.values.get("trace", {}), saved.part("trace."))

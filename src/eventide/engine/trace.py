@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from eventide.engine.clocks import Clock
+from eventide.engine.keys import CODE
 from eventide.engine.steps.door import Admitted
 from eventide.flow import ARRIVAL, INSTANT, LOG, OFFSET
 from eventide.instants import NO_WATERMARK
@@ -26,7 +27,9 @@ POINTS_MOST = 1_024
 """So many sampled events a log are kept at most; beyond it every second one goes and the stride doubles."""
 
 _FLOORS_MOST = 1_024
+_GIVEN_MOST = 262_144
 _ONE_BY_ONE = 16
+_GIVEN: dict[str, pl.DataType] = {LOG: pl.String(), OFFSET: pl.Int64(), CODE: pl.Int64(), "floor": pl.Int64()}
 
 SAMPLE_SCHEMA: dict[str, pl.DataType] = {
     LOG: pl.String(),
@@ -134,10 +137,13 @@ class LogTrace:
 
 @dataclass
 class Trace:
-    """The traces of all logs; `labels` are the columns that name whose event a sampled one is."""
+    """The traces of all logs; `labels` are the columns that name whose event a sampled one is. `given` are the floors
+    of single keys' clocks, with the first offset behind them (null: that row is still to come).
+    """
 
     labels: Sequence[str] = ()
     logs: dict[str, LogTrace] = field(default_factory=dict)
+    given: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_GIVEN))
 
     @classmethod
     def of(cls, plan: Plan, columns: Mapping[str, pl.DataType]) -> Trace:
@@ -153,6 +159,27 @@ class Trace:
     def see(self, log: str, clock: Clock, admitted: Admitted, heartbeat: int | None) -> None:
         """Look at the events of a batch."""
         self.of_log(log).see(clock, admitted, heartbeat, self.labels)
+        self.note(log, clock)
+        if self.given.height and admitted.rows.height and self.given.get_column(OFFSET).null_count():
+            mine = pl.col(OFFSET).is_null() & (pl.col(LOG) == log)
+            here = pl.when(mine).then(admitted.rows.get_column(OFFSET)[0]).otherwise(OFFSET)
+            self.given = self.given.with_columns(here.alias(OFFSET))
+
+    def note(self, log: str, clock: Clock) -> None:
+        """Note down the floors that the keys of a log were given."""
+        if clock.given is not None:
+            new = clock.given.select(pl.lit(log).alias(LOG), pl.lit(None, pl.Int64).alias(OFFSET), CODE, "floor")
+            self.given = pl.concat([self.given, new]).tail(max(_GIVEN_MOST, new.height))
+            clock.given = None
+
+    def given_to(self, log: str) -> pl.DataFrame:
+        """The floors of single keys' clocks in a log, in its order."""
+        return self.given.filter((pl.col(LOG) == log) & pl.col(OFFSET).is_not_null())
+
+    def floor_of_key(self, log: str, code: int, offset: int) -> int:
+        """The largest floor that the clock of a key was given in front of an offset."""
+        mine = self.given_to(log).filter((pl.col(CODE) == code) & (pl.col(OFFSET) <= offset))
+        return max(mine.get_column("floor"), default=NO_WATERMARK)
 
     @property
     def sample(self) -> pl.DataFrame:
@@ -164,8 +191,13 @@ class Trace:
         """The trace as plain values."""
         return {log: msgspec.to_builtins(_Saved.of(trace)) for log, trace in self.logs.items()}
 
-    def load(self, saved: object) -> None:
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """What of it is kept as frames."""
+        return {"given": self.given} if self.given.height else {}
+
+    def load(self, saved: object, frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a saved trace back."""
+        self.given = frames.get("given", self.given)
         found = msgspec.convert(saved, dict[str, _Saved])
         self.logs = {log: one.trace() for log, one in found.items()}
 

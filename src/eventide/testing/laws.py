@@ -21,6 +21,7 @@ from eventide.engine.snapshot import Snapshot
 from eventide.engine.workers import Crew
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
+from eventide.instants import NO_WATERMARK
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
 from eventide.testing.reference import Answer, Entry, Event, Finished, Heartbeat, Idle, Query, reference
 
@@ -194,6 +195,30 @@ def law_interleaving_free(
     for content, lost in zip(contents[1:], sets[1:], strict=True):
         assert lost == sets[0], f"late and refused events differ: {lost ^ sets[0]}"
         assert content == contents[0], f"final windows differ: {dict(set(content.items()) ^ set(contents[0].items()))}"
+
+
+def law_final_once(query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Every fixed window that was shown ends with a row that says it is final, and has no row behind it."""
+    final: dict[tuple[object, ...], bool] = {}
+    for row in rows:
+        identity = tuple(row.get(name) for name in (*query.keys, "window_start"))
+        assert not final.get(identity), f"a row behind the final one of its window: {dict(row)}"
+        final[identity] = bool(row["final"])
+    assert all(final.values()), f"never final: {[identity for identity, over in final.items() if not over]}"
+
+
+def law_late_behind_what_was_seen(entries: Sequence[Entry], late: Sequence[Mapping[str, Any]], column: str) -> None:
+    """No event is late by a watermark that neither an event nor a heartbeat in front of it can have brought about."""
+    seen, most = NO_WATERMARK, dict[tuple[str, int], int]()
+    for entry in entries:
+        if isinstance(entry, Heartbeat):
+            seen = max(seen, entry.watermark)
+        elif isinstance(entry, Event):
+            most[entry.log, entry.offset] = seen
+            time = entry.row[column]
+            seen = max(seen, time) if isinstance(time, int) else seen
+    for row in late:
+        assert row["watermark"] <= most[row["_log"], row["_offset"]], f"nothing has come so far: {dict(row)}"
 
 
 def final_content(query: Query, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[object, ...], str]:

@@ -93,6 +93,35 @@ def close_entries(draw: st.DrawFn, logs: Sequence[str], marks: bool = True, most
     return [*order, *(Finished(log) for log in logs)]
 
 
+@st.composite
+def silent_entries(draw: st.DrawFn, logs: Sequence[str], most: int = 10) -> list[Entry]:
+    """Close entries in which logs fall silent, often all at once, and come back or end while others are silent."""
+    counts = dict.fromkeys(logs, 0)
+    order: list[Entry] = []
+    for place in range(draw(st.integers(4, most * len(logs)))):
+        if not counts:
+            break
+        log = draw(st.sampled_from(list(counts)))
+        what = draw(st.integers(0, 15))
+        if what == 0:
+            order.append(Idle(log))
+        elif what == 1:
+            order.extend(Idle(one) for one in draw(st.permutations(list(counts))))
+        elif what == 2:
+            order.extend(Idle(one) for one in counts if one != log)
+            order.append(Finished(log))
+            del counts[log]
+        elif what == 3:
+            order.append(Heartbeat(log, place // len(logs) + draw(st.integers(-3, 3))))
+        else:
+            time = place // len(logs) + draw(st.integers(-4, 4))
+            key = draw(st.sampled_from(["a", "a", "b", None]))
+            row = {"key": key, "at": time, "x": float(place), "n": draw(st.integers(0, 1)), "flag": place % 2 == 0}
+            order.append(Event(log, counts[log], row))
+            counts[log] += 1
+    return [*order, *(Finished(log) for log in counts)]
+
+
 def close_event_times() -> st.SearchStrategy[EventTime]:
     """Event-time settings that keep up with `close_entries`."""
     strategies = st.one_of(st.just(Ascending()), st.integers(0, 4).map(Bounded))

@@ -61,6 +61,8 @@ class Clock:
     strategy: StrategyState = field(default_factory=StrategyState)
     keys: KeyFronts = field(default_factory=KeyFronts)
     preview: pl.Series | None = None
+    given: pl.DataFrame | None = None
+    """The keys that came back from idleness at a floor of their own, until that is noted down."""
 
     def observe(self, rows: pl.DataFrame, times: pl.Series, codes: pl.Series | None, behind: int) -> Ticks:
         """Take the next accepted events; `behind` is the watermark that the source asserts behind the last one."""
@@ -114,6 +116,17 @@ class Clock:
         codes = last.get_column(CODE)
         self.keys.fronts = self.keys.fronts.scatter(codes, last.get_column("after"))
         self.keys.watermarks = self.keys.watermarks.clone().scatter(codes, last.get_column("w"))
+
+    def go_on_from(self, floor: int, closed: pl.Series | None) -> None:
+        """Start at what windows have closed by: as a whole, and by key where keys close windows."""
+        self.floor = max(self.floor, floor)
+        if closed is None:
+            return
+        own = self.reached_by(closed.len())
+        higher = (closed > own).arg_true()
+        if higher.len():
+            self.given = pl.DataFrame([higher.cast(pl.Int64).alias(CODE), closed.gather(higher).alias("floor")])
+            self.keys.watermarks = self.keys.watermarks.clone().scatter(higher, self.given.get_column("floor"))
 
     @property
     def reached(self) -> int:

@@ -90,7 +90,8 @@ class KeyedProgress:
 
     `own` holds (code, place, w): the strategy's watermark of a key after each of its rows in this batch; `own_before`
     the same before the batch, by code; `log_steps` the log's share (front - cap) as in `CommonProgress`; `others` the
-    smallest watermark of each code in all other logs (None: there are none).
+    smallest watermark of each code in all other logs (None: there are none). `closed` is what windows had closed by
+    before the batch where that is behind the log's own (None: it is not): no log was live then.
     """
 
     is_common = False
@@ -101,11 +102,13 @@ class KeyedProgress:
         own_before: pl.Series,
         log: CommonProgress,
         others: pl.Series | None,
+        closed: pl.Series | None = None,
     ) -> None:
         self.own = own
         self.own_before = own_before
         self.log = log
         self.others = others
+        self.closed = closed
 
     @property
     def least(self) -> int:
@@ -144,6 +147,10 @@ class KeyedProgress:
             allowed = self.others.gather(codes)
             frame = frame.with_columns(allowed.alias("allowed"))
             place = pl.when(pl.col("allowed") >= pl.col("instant")).then(place)
+        if self.closed is not None:
+            frame = frame.with_columns(self.closed.gather(codes).alias("closed"))
+            anew = place.clip(lower_bound=0)
+            place = pl.when(pl.col("instant") <= pl.col("closed")).then(REACHED_BEFORE).otherwise(anew)
         return frame.select(place.cast(pl.Int64).alias("place")).to_series()
 
     def before_rows(self, codes: pl.Series, places: pl.Series) -> pl.Series:
@@ -169,6 +176,9 @@ class KeyedProgress:
         if self.others is not None:
             frame = frame.with_columns(self.others.gather(codes).alias("others"))
             reached = pl.min_horizontal(reached, pl.col("others"))
+        if self.closed is not None:
+            frame = frame.with_columns(self.closed.gather(codes).alias("closed"))
+            reached = pl.when(pl.col("place") > 0).then(reached).otherwise("closed")
         return frame.select(reached.alias("w")).to_series()
 
 

@@ -15,6 +15,8 @@ from eventide.engine.clocks.clock import Clock, KeyFronts
 from eventide.engine.clocks.clocks import Clocks
 from eventide.engine.clocks.strategies import StrategyState
 
+_CLOSED = "closed"
+
 
 class SavedClock(msgspec.Struct):
     """The plain values of a clock."""
@@ -36,7 +38,7 @@ class SavedClocks(msgspec.Struct):
 
 
 def dump_clocks(clocks: Clocks) -> tuple[Any, dict[str, pl.DataFrame]]:
-    """Plain values, and the fronts of keys by log number."""
+    """Plain values, and the fronts of keys by log number, with what windows have closed by where no log lives."""
     logs = {
         log: SavedClock(clock.front, clock.watermark, clock.floor, clock.idle, clock.finished, clock.strategy)
         for log, clock in clocks.logs.items()
@@ -46,6 +48,8 @@ def dump_clocks(clocks: Clocks) -> tuple[Any, dict[str, pl.DataFrame]]:
         for number, clock in enumerate(clocks.logs.values())
         if clocks.keys is not None
     }
+    if clocks.closed is not None:
+        fronts[_CLOSED] = clocks.closed.to_frame(_CLOSED)
     return msgspec.to_builtins(SavedClocks(clocks.stream, clocks.started, logs), str_keys=True), fronts
 
 
@@ -59,3 +63,5 @@ def load_clocks(clocks: Clocks, values: object, fronts: Mapping[str, pl.DataFram
             frame = fronts[str(number)]
             clock.keys = KeyFronts(frame.get_column("front"), frame.get_column("watermark"))
         clocks.logs[log] = clock
+    if clocks.closes_by_key and clocks.all_idle:
+        clocks.closed = fronts[_CLOSED].to_series() if _CLOSED in fronts else clocks.least_of_idle()

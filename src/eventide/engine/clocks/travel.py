@@ -26,6 +26,8 @@ def packed(progress: Progress) -> tuple[dict[str, Any], Frames]:
             frames |= {f"{_PREFIX}own": progress.own, f"{_PREFIX}own_before": progress.own_before.to_frame("w")}
             if progress.others is not None:
                 frames[f"{_PREFIX}others"] = progress.others.to_frame("w")
+            if progress.closed is not None:
+                frames[f"{_PREFIX}closed"] = progress.closed.to_frame("w")
             return values, frames
         case MappedProgress():
             values, frames = packed(progress.progress)
@@ -43,6 +45,6 @@ def unpacked(values: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> P
     common = CommonProgress(int(values["before"]), column("steps"))
     if f"{_PREFIX}own" not in frames:
         return common
-    others = column("others") if f"{_PREFIX}others" in frames else None
-    keyed = KeyedProgress(frames[f"{_PREFIX}own"], column("own_before"), common, others)
+    others, closed = (column(name) if f"{_PREFIX}{name}" in frames else None for name in ("others", "closed"))
+    keyed = KeyedProgress(frames[f"{_PREFIX}own"], column("own_before"), common, others, closed)
     return MappedProgress(keyed, column("codes")) if f"{_PREFIX}codes" in frames else keyed

@@ -23,7 +23,8 @@ Places = dict[str, dict[str, int]]
 class Mark(msgspec.Struct, frozen=True):
     """The wall clock declared a log `idle`, an idle log came `back`, or all were idle and the windows were `close`d.
 
-    `floor` is the stream watermark (microseconds) at that moment, `places` how far each log was read.
+    `floor` is the stream watermark (microseconds) at that moment, `places` how far each log was read, `over` which
+    logs had ended, by source.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Mark(msgspec.Struct, frozen=True):
     log: str
     floor: int
     places: Places
+    over: dict[str, list[str]] = {}
 
 
 class Marks:

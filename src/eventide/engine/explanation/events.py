@@ -243,6 +243,13 @@ def _moved(moment: Moment, reading: Rereading, log: str, judged: _Judged) -> tup
     key = None
     if isinstance(settings.clock, KeyClock):
         key = judged.row.select(settings.clock.key)
+        table = moment.pipeline.clock_keys
+        assert table is not None
+        if moment.trace.floor_of_key(log, int(table.encode(key)[0]), offset) >= judged.before:
+            return (
+                None,
+                "idleness: its log came back, or appeared, when windows of its key had closed by that watermark",
+            )
     found = reading.mover(log, key, judged.before, offset)
     if found is not None and found.heartbeat:
         return found, "heartbeat: the source itself asserted that nothing earlier is to come"

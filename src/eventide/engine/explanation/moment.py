@@ -19,7 +19,7 @@ from eventide.engine.snapshot import Snapshot
 from eventide.engine.trace import Trace
 from eventide.errors import PlanError
 from eventide.flow import INSTANT
-from eventide.instants import END_OF_TIME, NO_WATERMARK, instant_us
+from eventide.instants import END_OF_TIME, instant_us
 from eventide.plan import RESULTS, Plan, WindowedAggregate
 from eventide.semantics.eventtime import EventTime
 
@@ -132,8 +132,10 @@ class Moment:
         if not self.clocks.closes_by_key:
             return self.clocks.stream
         reached = [self.watermark_of(clock, code) for clock in self.alive.values()]
-        ended = self.clocks.logs and all(clock.finished for clock in self.clocks.logs.values())
-        return min(reached) if reached else END_OF_TIME if ended else max(self.clocks.stream, NO_WATERMARK)
+        closed = self.clocks.closed
+        if reached or closed is None or code is None or code >= closed.len():
+            return min(reached, default=self.clocks.stream)
+        return int(closed[code])
 
     def open_windows(self, code: int | None) -> pl.DataFrame:
         """What the state holds of a key: its windows as result rows, as if everything closed now."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import polars as pl
 
-from eventide.engine.clocks import clocks_for
+from eventide.engine.clocks import Clock, clocks_for
 from eventide.engine.columns import rows_schema
 from eventide.engine.explanation.moment import Moment
-from eventide.engine.keys import key_table
+from eventide.engine.keys import CODE, KeyTable, key_table
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.preview import preview
 from eventide.engine.steps.door import Door
@@ -105,15 +105,28 @@ class Rereading:
 
     def pieces(self, log: str, pipeline: Pipeline | None, alone: int | None = None) -> Iterator[tuple[int, Batch]]:
         """The batches cut where the log was given a floor (which the pipeline's clock gets) and around one offset."""
-        floors = dict(self.moment.trace.of_log(log).floors)
-        cuts = sorted({*floors, *(() if alone is None else (alone, alone + 1))})
+        floors, given = dict(self.moment.trace.of_log(log).floors), self.moment.trace.given_to(log)
+        cuts = sorted({*floors, *given.get_column(OFFSET), *(() if alone is None else (alone, alone + 1))})
         for number, batch in self.batches(log):
             for piece in _cut(batch, cuts):
                 first = piece.rows.get_column(OFFSET)[0] if piece.rows.height else None
-                if first in floors and pipeline is not None and pipeline.clocks is not None:
+                if pipeline is not None and pipeline.clocks is not None and first is not None:
                     clock = pipeline.clocks.add(log)
-                    clock.floor = max(clock.floor, floors[first])
+                    clock.floor = max(clock.floor, floors.get(first, clock.floor))
+                    self._give_to_keys(clock, pipeline.clocks.keys, given.filter(pl.col(OFFSET) == first))
                 yield number, piece
+
+    def _give_to_keys(self, clock: Clock, keys: KeyTable | None, given: pl.DataFrame) -> None:
+        """Give the clocks of single keys the floors that they came back at; codes are those of the run."""
+        run = self.moment.pipeline.clock_keys
+        if not given.height or keys is None or run is None:
+            return
+        codes = keys.encode(run.decode(given.get_column(CODE)))
+        floors = pl.DataFrame([codes.alias(CODE), given.get_column("floor")]).group_by(CODE).max()
+        clock.keys.grow(keys.size)
+        own = clock.keys.watermarks.gather(floors.get_column(CODE))
+        higher = pl.select(pl.max_horizontal(own, floors.get_column("floor"))).to_series()
+        clock.keys.watermarks = clock.keys.watermarks.clone().scatter(floors.get_column(CODE), higher)
 
     def mover(self, log: str, key: pl.DataFrame | None, instant: int, before: int | None = None) -> Mover | None:
         """The event with which the watermark of a clock reached an instant, looked for in front of an offset.

@@ -86,6 +86,7 @@ class Clocks:
         clock = settings.clock
         self.by_key = isinstance(clock, KeyClock) and clock.key in keys
         self.stream = NO_WATERMARK
+        self.closed: dict[object, int] = {}
 
     def before(self, log: str, row: Row) -> int:
         """The watermark of the clock of a row, from what was before it."""
@@ -128,24 +129,27 @@ class Clocks:
                 raise NotImplementedError(f"the reference does not know {other!r}")  # perfect and own strategies
 
     def come_back(self, state: LogState) -> None:
-        """A silent log goes on from the stream watermark (decision 0007)."""
+        """A silent log goes on from what windows have closed by: each of its keys from that key's (decision 0007)."""
         if state.idle:
             state.idle = False
             state.watermark = max(state.watermark, self.stream)
+            for key in self.closed:
+                state.key_watermarks[key] = max(state.key_watermarks.get(key, NO_WATERMARK), self.closing(key))
 
     def settle(self) -> None:
-        """The stream watermark: the smallest of all logs that are neither idle nor finished; it never goes back."""
+        """The stream watermark: the smallest of all logs that are neither idle nor finished; it never goes back. Where
+        keys close windows, so each of theirs.
+        """
         alive = [state for state in self.logs.values() if not state.finished and not state.idle]
         if alive:
             self.stream = max(self.stream, min(state.reached() for state in alive))
         elif all(state.finished for state in self.logs.values()):
             self.stream = END_OF_TIME
+        if alive and self.by_key:
+            for key in {key for state in self.logs.values() for key in state.key_watermarks}:
+                least = min(max(state.key_watermarks.get(key, NO_WATERMARK), state.watermark) for state in alive)
+                self.closed[key] = max(self.closing(key), least)
 
     def closing(self, key: object) -> int:
         """The watermark that closes the windows of a key."""
-        if not self.by_key:
-            return self.stream
-        alive = [state for state in self.logs.values() if not state.finished and not state.idle]
-        return min(
-            (max(state.key_watermarks.get(key, NO_WATERMARK), state.watermark) for state in alive), default=self.stream
-        )
+        return max(self.closed.get(key, NO_WATERMARK), self.stream)

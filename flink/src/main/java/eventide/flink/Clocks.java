@@ -1,8 +1,11 @@
 package eventide.flink;
 
 import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The clocks of the logs of one door, and the watermark that closes windows. Law: semantics, sections 2 and 3; the watermark before an
@@ -13,6 +16,8 @@ final class Clocks {
     private final int marker;
     private final int key;
     private final Map<String, LogClock> logs = new LinkedHashMap<>();
+    /** Where keys close windows: what those of each key had closed by when the last live log fell silent or ended. */
+    private final Map<Object, Long> closed = new HashMap<>();
     private long stream = Instants.NO_WATERMARK;
 
     /** {@code marker} and {@code key} are the places of those columns in a row, -1 where the settings name none. */
@@ -22,12 +27,12 @@ final class Clocks {
         this.key = key;
     }
 
-    /** The clock of a log. One that is met in the middle of a run starts at the stream watermark (decision 0007). */
+    /** The clock of a log. One that is met in the middle of a run starts where windows have closed (decisions 0007 and 0031). */
     LogClock of(String log) {
         LogClock clock = logs.get(log);
         if (clock == null) {
             clock = new LogClock(log);
-            clock.watermark = stream;
+            goOn(clock);
             logs.put(log, clock);
         }
         return clock;
@@ -86,12 +91,40 @@ final class Clocks {
         return front - bound;
     }
 
-    /** A silent log goes on from the stream watermark (decision 0007). */
+    /** A log leaves those that count. Where it was the last, what windows have closed by stays until one is back. */
+    void leave(LogClock clock, boolean atItsEnd) {
+        if (settings.closesByKey() && clock.isAlive() && logs.values().stream().filter(LogClock::isAlive).count() == 1) {
+            keys().forEach(one -> closed.put(one, clock.ofKey(one)));
+        }
+        clock.idle |= !atItsEnd;
+        clock.finished |= atItsEnd;
+    }
+
+    /** A silent log goes on from where windows have closed: each of its keys from that key's (decisions 0007 and 0031). */
     void comeBack(LogClock clock) {
         if (clock.idle) {
+            goOn(clock);
             clock.idle = false;
-            clock.watermark = Math.max(clock.watermark, stream);
         }
+    }
+
+    private void goOn(LogClock clock) {
+        clock.watermark = Math.max(clock.watermark, stream);
+        if (settings.closesByKey()) {
+            for (Object one : keys()) {
+                long floor = closing(one);
+                if (floor > clock.ofKey(one)) {
+                    clock.keys.computeIfAbsent(one, absent -> new LogClock.OfKey()).watermark = floor;
+                }
+            }
+            closed.clear();
+        }
+    }
+
+    private Set<Object> keys() {
+        Set<Object> all = new HashSet<>(closed.keySet());
+        logs.values().forEach(clock -> all.addAll(clock.keys.keySet()));
+        return all;
     }
 
     /** Moves the stream watermark on. */
@@ -116,20 +149,41 @@ final class Clocks {
     /** The input of all logs has ended, of those too that never had an event. */
     void finish() {
         logs.values().forEach(clock -> clock.finished = true);
+        closed.clear();
         stream = Instants.END_OF_TIME;
     }
 
-    /** The watermark that closes the windows of a key that has a clock. */
+    /** The watermark that closes the windows of the key of a row, which has a clock. */
     long closing(Object[] row) {
+        return closing(row[key]);
+    }
+
+    private long closing(Object one) {
         long least = Instants.END_OF_TIME;
         boolean alive = false;
         for (LogClock clock : logs.values()) {
             if (clock.isAlive()) {
                 alive = true;
-                least = Math.min(least, clock.ofKey(row[key]));
+                least = Math.min(least, clock.ofKey(one));
             }
         }
-        return alive ? least : stream;
+        return alive ? least : Math.max(stream, closed.getOrDefault(one, stream));
+    }
+
+    Map<Object, Long> closed() {
+        return closed;
+    }
+
+    /** What windows had closed by; state of older jobs does not say it: then the least that the silent logs show. */
+    void restoreClosed(Map<Object, Long> saved) {
+        closed.putAll(saved);
+        if (settings == null || !settings.closesByKey() || !saved.isEmpty() || logs.values().stream().anyMatch(LogClock::isAlive)) {
+            return;
+        }
+        for (Object one : keys()) {
+            logs.values().stream().filter(clock -> !clock.finished).mapToLong(clock -> clock.ofKey(one)).min()
+                    .ifPresent(least -> closed.put(one, least));
+        }
     }
 
     void restoreStream(long watermark) {

@@ -1,12 +1,16 @@
 package eventide.flink;
 
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
@@ -38,6 +42,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private transient ListState<byte[]> saved;
     private transient ListState<Long> savedStream;
     private transient ListState<Long> savedTop;
+    private transient ListState<byte[]> savedClosed;
     /** Where empty windows show: the end of the last window that has an event; they show up to there. */
     private transient long top;
     private transient long sent;
@@ -81,6 +86,8 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                 .getUnionListState(new ListStateDescriptor<>("logs", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         savedStream = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("stream", Types.LONG));
         savedTop = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("top", Types.LONG));
+        savedClosed = context.getOperatorStateStore()
+                .getUnionListState(new ListStateDescriptor<>("closed", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         top = Instants.NO_WATERMARK;
         if (context.isRestored()) {
             for (long one : savedTop.get()) {
@@ -97,6 +104,12 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                 least = Math.min(least, stream);
             }
             clocks.restoreStream(least == Instants.END_OF_TIME ? Instants.NO_WATERMARK : least);
+            Map<Object, Long> closed = new HashMap<>();
+            for (byte[] bytes : savedClosed.get()) {
+                DataInputDeserializer in = new DataInputDeserializer(bytes);
+                closed.put(Values.read(in), in.readLong());
+            }
+            clocks.restoreClosed(closed);
         }
     }
 
@@ -136,8 +149,8 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                 clocks.comeBack(clock);
                 clock.watermark = Math.max(clock.watermark, event.time);
             }
-            case Event.IDLE -> clock.idle = true;
-            case Event.FINISHED -> clock.finished = true;
+            case Event.IDLE -> clocks.leave(clock, false);
+            case Event.FINISHED -> clocks.leave(clock, true);
             default -> throw new IllegalStateException("an event of the unknown kind " + event.kind);
         }
         clocks.settle();
@@ -168,11 +181,11 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         }
         event.time = (Long) event.values[time];
         clock.seenMs = looksForSilence() ? getProcessingTimeService().getCurrentProcessingTime() : 0;
-        clocks.comeBack(clock);
-        event.before = clocks.before(clock, event.values);
         if (byKey) {
             event.closed = clocks.closing(event.values);
         }
+        clocks.comeBack(clock);
+        event.before = clocks.before(clock, event.values);
         clocks.observe(clock, event.values, event.time);
         if (byKey) {
             event.closing = clocks.closing(event.values);
@@ -256,7 +269,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         getProcessingTimeService().registerTimer(now + Math.max(afterMs / 4, 1), at -> {
             for (LogClock clock : clocks.all()) {
                 if (clock.isAlive() && at - clock.seenMs >= afterMs) {
-                    clock.idle = true;
+                    clocks.leave(clock, false);
                 }
             }
             clocks.settle();
@@ -288,5 +301,12 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         }
         savedStream.update(List.of(clocks.stream()));
         savedTop.update(List.of(top));
+        savedClosed.clear();
+        for (Map.Entry<Object, Long> one : clocks.closed().entrySet()) {
+            DataOutputSerializer out = new DataOutputSerializer(32);
+            Values.write(one.getKey(), out);
+            out.writeLong(one.getValue());
+            savedClosed.add(out.getCopyOfBuffer());
+        }
     }
 }
