@@ -180,7 +180,8 @@ def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.S
         counts.behind_us_max = max(counts.behind_us_max, int(far))  # type: ignore[arg-type] # integers
     newest = rows.get_column("arrival").max()
     if newest is not None:
-        counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))
+        newest_us = int(newest)  # type: ignore[arg-type] # integers
+        counts.arrival_us_max = max(counts.arrival_us_max or newest_us, newest_us)
 
 
 def _fronts(times: pl.Series, front: int) -> pl.Series:
