@@ -120,6 +120,23 @@ def test_behind_the_first_events_every_251st_stands_for_251() -> None:
     assert out.logs["behind"].to_list() == [behind]
 
 
+@pytest.mark.parametrize("size", [700, 5_000])
+def test_events_that_all_run_behind_for_longer_than_a_stride_are_measured_from_the_front(size: int) -> None:
+    in_order = [("a", (1_000 + number) * SECOND, (1_000 + number) * SECOND) for number in range(EVERY_EVENTS)]
+    _, front, now = in_order[-1]
+    strides = 8
+    behind = [("b", front - 500 * SECOND + number, now) for number in range(strides * STRIDE_EVENTS)]
+    made = pipeline()
+    put(made, [*in_order, *behind], size)
+    far = measured(made).histogram.filter(
+        (pl.col("measure") == "displacement") & (pl.col("upto") > pl.duration(hours=0))
+    )
+    first = -EVERY_EVENTS % STRIDE_EVENTS
+    looked_at = len(range(first, len(behind), STRIDE_EVENTS))
+    assert far["n"].to_list() == [looked_at * STRIDE_EVENTS]
+    assert far["above"][0].total_seconds() < 500 <= far["upto"][0].total_seconds() + 0.01
+
+
 def test_wrong_clocks_are_named_with_what_is_wrong_with_them() -> None:
     hour = 3_600 * SECOND
     start = 3_000_000_000 * SECOND

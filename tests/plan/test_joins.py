@@ -86,8 +86,8 @@ WRONG: list[tuple[Callable[[], object], list[str]]] = [
     ),
     (lambda: stream("a").deduplicate("b", within="1m").check(), ["there is no column 'b'"]),
     (
-        lambda: stream("a").join_asof(stream("b"), on="device").deduplicate("device", within="1m").check(),
-        ["Call it behind event_time and in front of joins"],
+        lambda: stream("a").join_asof(stream("b"), on="device").deduplicate("b", within="1m").check(),
+        ["the derived stream, deduplicate: there is no column 'b'"],
     ),
     (
         lambda: stream("a").output("x", lambda s: s.deduplicate("device", within="1m")).check(),

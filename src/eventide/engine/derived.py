@@ -1,9 +1,9 @@
 """Derived streams at work: each side with its own door and clocks, the step that makes rows of theirs, and what
 follows.
 
-Law: the derived stream is one log. In front of windows its rows stand in the order of event time, released when its
-watermark has passed them, so windows over it do not see the interleaving of its sides; without windows they come out
-as soon as they are certain.
+Law: the derived stream is one log. In front of windows and copies its rows stand in the order of event time, released
+when its watermark has passed them, so what follows does not see the interleaving of its sides; without either they come
+out as soon as they are certain.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from eventide.engine.steps.paged_rows import paged
 from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
-from eventide.plan import LATE, AsofJoin, Derived, Input, IntervalJoin, Merge, Plan, right_names
+from eventide.plan import LATE, AsofJoin, Deduplicate, Derived, Input, IntervalJoin, Merge, Plan, right_names
 from eventide.semantics.eventtime import EventTime, Punctuated
 
 LOG = "derived"
@@ -126,7 +126,7 @@ class DerivedPipeline(Pipeline):
         self._hand_on(outputs, made.rows)
 
     def _hand_on(self, outputs: Outputs, rows: pl.DataFrame) -> None:
-        """Rows go on at once, or in front of windows when the derived watermark has passed them."""
+        """Rows go on at once, or in front of windows and copies when the derived watermark has passed them."""
         ties = {**self.made_by.schema, TIME: pl.Int64(), **_TIES}
         lacking = [pl.lit(None, kind).alias(name) for name, kind in ties.items() if name not in rows.columns]
         rows = rows.with_columns(lacking).select(*ties) if rows.height else pl.DataFrame(schema=ties)
@@ -338,9 +338,12 @@ def _side_pipeline(side: Plan, clock: WallClock | None, means: Means) -> Pipelin
 
 
 def _tail(plan: Plan, schema: Mapping[str, pl.DataType], *, ordered: bool) -> Plan:
-    """What follows the derived stream, as a plan of its own; windows and other derived streams get rows in order."""
+    """What follows the derived stream, as a plan of its own; windows, copies and other derived streams get rows in
+    order.
+    """
     inputs = (Input(DerivedRows({**schema, _AT: INSTANT, _MARK: INSTANT})),)
-    if plan.aggregate is None and not ordered:
+    compares = any(isinstance(step, Deduplicate) for step in plan.after)
+    if plan.aggregate is None and not ordered and not compares:
         return replace(plan, inputs=inputs, derived=None, before=plan.after, after=())
     settings = EventTime(_AT, Punctuated(_MARK), max_future_us=None)
     return replace(plan, inputs=inputs, derived=None, event_time=settings)

@@ -68,11 +68,11 @@ def _keys(where: str, names: object, columns: Mapping[str, str]) -> Iterator[Pro
 
 def deduplicate_problems(where: str, step: Deduplicate, columns: Columns) -> Iterator[Problem]:
     """What is wrong with a `deduplicate` among the steps of a section."""
-    if where not in ("behind event_time", "left behind event_time", "right behind event_time"):
+    if where not in ("behind event_time", "left behind event_time", "right behind event_time", "the derived stream"):
         yield Problem(
             where,
             "deduplicate compares rows of one log by event time",
-            "Call it behind event_time and in front of joins",
+            "Call it behind event_time and in front of windows",
         )
     yield from _keys(f"{where}, deduplicate", step.by, columns)
 

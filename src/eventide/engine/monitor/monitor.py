@@ -77,15 +77,10 @@ class Monitor:
             self._look(watch)
 
     def _columns(self, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> pl.DataFrame:
-        """What the monitor needs of rows."""
-        if rows.height < _TOGETHER_ROWS:  # a few events need not wake the query engine
-            named = [rows.get_column(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
-            arrived = rows.get_column(ARRIVAL).cast(pl.Int64).alias("arrival")
-            return pl.DataFrame([*named, times.alias("t"), before.alias("before"), arrived])
-        # by select: a constant column, such as one arrival for all, stays one value
-        keys = [pl.col(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
-        arrival = pl.col(ARRIVAL).cast(pl.Int64).alias("arrival")
-        return rows.select(*keys, times.alias("t"), before.alias("before"), arrival)
+        """What the monitor needs of rows: the same columns, nothing copied and no query engine woken."""
+        named = [rows.get_column(name).alias(inner) for name, inner in zip(self.keys, self._inner, strict=True)]
+        arrived = rows.get_column(ARRIVAL).cast(pl.Int64).alias("arrival")
+        return pl.DataFrame([*named, times.alias("t"), before.alias("before"), arrived])
 
     def _look(self, watch: LogWatch) -> None:
         """Look at the rows that wait."""
@@ -109,7 +104,8 @@ class Monitor:
         counts.events += rows.height
         if fronts.len():
             every = pl.int_range(first, rows.height, STRIDE_EVENTS, dtype=pl.UInt32, eager=True)
-            watch.samples.add(_samples(rows[every], _known(fronts), STRIDE_EVENTS))
+            taken = pl.DataFrame([column[every] for column in rows])  # by index: wakes no query engine
+            watch.samples.add(_samples(taken, _known(fronts), STRIDE_EVENTS))
 
     def see_refused(self, log: str, bad: pl.DataFrame) -> None:
         """Look at the rows that a guard refused: their times tell of clocks that are wrong."""
@@ -170,7 +166,8 @@ def _part(frames: Mapping[str, pl.DataFrame], prefix: str) -> Frames:
 
 
 def _samples(rows: pl.DataFrame, fronts: pl.Series, weight: int) -> pl.DataFrame:
-    return rows.with_columns(fronts.alias("front"), pl.lit(weight, dtype=pl.Int64).alias("weight"))
+    weights = pl.Series("weight", [weight], dtype=pl.Int64).new_from_index(0, rows.height)
+    return rows.hstack([fronts.alias("front"), weights])
 
 
 def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.Series) -> None:
@@ -181,9 +178,10 @@ def _count(counts: LogCounts, rows: pl.DataFrame, times: pl.Series, before: pl.S
         counts.behind += behind
         far = (before.filter(is_behind) - times.filter(is_behind)).max()
         counts.behind_us_max = max(counts.behind_us_max, int(far))  # type: ignore[arg-type] # integers
-    newest = rows.select(pl.col("arrival").max()).item()
+    newest = rows.get_column("arrival").max()
     if newest is not None:
-        counts.arrival_us_max = max(counts.arrival_us_max or int(newest), int(newest))
+        newest_us = int(newest)  # type: ignore[arg-type] # integers
+        counts.arrival_us_max = max(counts.arrival_us_max or newest_us, newest_us)
 
 
 def _fronts(times: pl.Series, front: int) -> pl.Series:
@@ -200,7 +198,8 @@ def _stride_fronts(skipped: pl.Series, times: pl.Series, front: int) -> tuple[pl
     whole = times.len() // STRIDE_EVENTS * STRIDE_EVENTS
     highest = times.head(whole).reshape((-1, STRIDE_EVENTS)).arr.max() if whole else times.head(0)
     start = max([front, *(int(part.max()) for part in (skipped,) if part.len())])  # type: ignore[arg-type] # integers
-    running = pl.concat([pl.Series([start], dtype=pl.Int64), highest.cast(pl.Int64)]).cum_max()
+    highest = pl.Series([start], dtype=pl.Int64).extend(highest)
+    running = highest if highest.is_sorted() else highest.cum_max()
     rest = times.slice(whole)
     last = int(running[-1])
     behind = max(last, int(rest.max())) if rest.len() else last  # type: ignore[arg-type] # integers
@@ -208,4 +207,6 @@ def _stride_fronts(skipped: pl.Series, times: pl.Series, front: int) -> tuple[pl
 
 
 def _known(fronts: pl.Series) -> pl.Series:
-    return fronts.set(fronts == NO_WATERMARK, None)
+    """The fronts (which only rise), null where there was none yet."""
+    is_known = not fronts.len() or fronts[0] != NO_WATERMARK
+    return fronts if is_known else fronts.set(fronts == NO_WATERMARK, None)
