@@ -42,7 +42,7 @@ class Systems:
 
     @cached_property
     def kafka(self) -> Kafka:
-        return self.held.enter_context(running(Kafka()))
+        return self.held.enter_context(running(Kafka(session_ms=_PATIENCE_S * 1_000)))
 
     @cached_property
     def registry(self) -> Apicurio:
