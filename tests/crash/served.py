@@ -6,13 +6,14 @@ Law: each stage has its own schema and topics, made anew for every point.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import psycopg
-from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is not in its __all__
 from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
@@ -24,6 +25,8 @@ from eventide.testing.services.kafka import Kafka
 from eventide.testing.services.postgres import Postgres
 
 Names = dict[str, str]
+
+_PATIENCE_S = 60
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Systems:
 
     @cached_property
     def kafka(self) -> Kafka:
-        return self.held.enter_context(running(Kafka()))
+        return self.held.enter_context(running(Kafka(session_ms=_PATIENCE_S * 1_000)))
 
     @cached_property
     def registry(self) -> Apicurio:
@@ -127,5 +130,13 @@ class Systems:
 
     def _topic(self, kind: str) -> str:
         name = f"{kind}-{next(self.numbers)}"
-        self.admin.create_topics([NewTopic(name, 1, 1)])[name].result()
-        return name
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self.admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+                return name
+            except KafkaException as fault:
+                # a broker that gets no time to answer its controller is left out until it does
+                if fault.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import msgspec
 import polars as pl
@@ -24,7 +25,7 @@ from eventide.engine.memory import Memory
 from eventide.engine.offers import Offered, Side, side_of
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
-from eventide.engine.snapshot import Snapshot
+from eventide.engine.snapshot import InPieces, Snapshot, under
 from eventide.engine.steps.asof import Asof
 from eventide.engine.steps.intervals import Intervals
 from eventide.engine.steps.judged import PLACE
@@ -282,16 +283,20 @@ class DerivedPipeline(Pipeline):
     def come_home(self) -> None:
         self.tail.come_home()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, in_pieces: bool = False) -> Snapshot:
         parts = {**{f"side{n}": side for n, side in enumerate(self.sides)}, "tail": self.tail}
-        saved = {name: part.snapshot() for name, part in parts.items()}
+        saved = {name: part.snapshot(in_pieces=in_pieces) for name, part in parts.items()}
         frames = {f"{part}.{name}": frame for part, one in saved.items() for name, frame in one.frames.items()}
-        frames.update({f"derived.{name}": frame for name, frame in self.made_by.snapshot().items()})
+        pieces = [under(f"{part}.", one.pieces) for part, one in saved.items()]
+        if in_pieces and isinstance(self.made_by, InPieces):
+            pieces.append(under("derived.", self.made_by.pieces()))
+        else:
+            frames.update({f"derived.{name}": frame for name, frame in self.made_by.snapshot().items()})
         if self.held is not None:
             frames["held"] = self.held
         accounts = {log: asdict(account) for log, account in self.accounting.logs.items()}
         values = {"accounts": accounts, "made": self.made, "parts": {name: one.values for name, one in saved.items()}}
-        return Snapshot(values, frames)
+        return Snapshot(values, frames, chain(*pieces))
 
     def restore(self, saved: Snapshot) -> None:
         parts = {**{f"side{n}": side for n, side in enumerate(self.sides)}, "tail": self.tail}

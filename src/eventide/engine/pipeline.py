@@ -385,11 +385,11 @@ class Pipeline:
         """The versions of side inputs used so far."""
         return self.lookups.versions()
 
-    def snapshot(self) -> Snapshot:
-        """Everything that the pipeline remembers."""
+    def snapshot(self, *, in_pieces: bool = False) -> Snapshot:
+        """Everything that the pipeline remembers. `in_pieces` is for who writes it at once, before anything changes."""
         from eventide.engine.saving import save
 
-        return save(self)
+        return save(self, in_pieces=in_pieces)
 
     def restore(self, saved: Snapshot) -> None:
         """Go on from a snapshot of the same plan, made with any number of workers. The pipeline must be fresh."""

@@ -5,7 +5,9 @@ Law: a restored pipeline goes on exactly where the saved one stood.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,23 +16,26 @@ import polars as pl
 from eventide.engine.accounting import Account
 from eventide.engine.clocks import dump_clocks, load_clocks
 from eventide.engine.keys import dump_keys, load_keys
-from eventide.engine.snapshot import Snapshot
+from eventide.engine.snapshot import Snapshot, under
 
 if TYPE_CHECKING:
     from eventide.engine.pipeline import Pipeline
 
 
-def save(pipeline: Pipeline) -> Snapshot:
-    """Everything that a pipeline remembers."""
+def save(pipeline: Pipeline, *, in_pieces: bool) -> Snapshot:
+    """Everything that a pipeline remembers; what may lie on the disk comes `in_pieces` if that is wanted."""
     frames: dict[str, pl.DataFrame] = {}
+    pieces: list[Iterator[dict[str, pl.DataFrame]]] = []
     for name, table in (("keys", pipeline.keys), ("clock_keys", pipeline.clock_keys)):
         if table is not None and table.names:
             frames[name] = dump_keys(table)
-    if pipeline.windows is not None:
-        frames.update({f"windows.{name}": frame for name, frame in pipeline.windows.snapshot().items()})
-    frames.update({f"steps.{name}": frame for name, frame in pipeline.steps.snapshot().items()})
-    if pipeline.front is not None:
-        frames.update({f"front.{name}": frame for name, frame in pipeline.front.steps.snapshot().items()})
+    parts = {"windows.": pipeline.windows, "steps.": pipeline.steps}
+    parts["front."] = None if pipeline.front is None else pipeline.front.steps
+    for prefix, part in parts.items():
+        if part is not None and in_pieces and part.has_pieces:
+            pieces.append(under(prefix, part.pieces()))
+        elif part is not None:
+            frames.update({f"{prefix}{name}": frame for name, frame in part.snapshot().items()})
     frames.update(pipeline.shapes.snapshot())
     clocks = monitor = None
     if pipeline.door is not None:
@@ -45,7 +50,7 @@ def save(pipeline: Pipeline) -> Snapshot:
     trace = pipeline.trace.dump()
     frames.update({f"trace.{name}": frame for name, frame in pipeline.trace.frames().items()})
     values = {"clocks": clocks, "accounts": accounts, "monitor": monitor, "sides": sides, "trace": trace}
-    return Snapshot(values, frames)
+    return Snapshot(values, frames, chain(*pieces))
 
 
 def load(pipeline: Pipeline, saved: Snapshot) -> None:

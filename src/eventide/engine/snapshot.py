@@ -5,10 +5,10 @@ Law: the values fit into JSON and the frames into Arrow files, so a snapshot can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import polars as pl
@@ -18,12 +18,29 @@ from eventide.errors import CheckpointError
 _FORMAT = 1
 
 
+@runtime_checkable
+class InPieces(Protocol):
+    """A state that can be saved without being whole in memory."""
+
+    def pieces(self) -> Iterator[dict[str, pl.DataFrame]]:
+        """The frames of its snapshot in parts. It must not change until all were taken."""
+
+
+def under(prefix: str, pieces: Iterable[Mapping[str, pl.DataFrame]]) -> Iterator[dict[str, pl.DataFrame]]:
+    """Pieces with longer names."""
+    for piece in pieces:
+        yield {f"{prefix}{name}": frame for name, frame in piece.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Plain values and named frames."""
+    """Plain values and named frames. `pieces` are further frames in parts, to be had once: those of one name, one
+    after the other, are one frame.
+    """
 
     values: Mapping[str, Any]
     frames: Mapping[str, pl.DataFrame]
+    pieces: Iterable[Mapping[str, pl.DataFrame]] = ()
 
     def part(self, prefix: str) -> dict[str, pl.DataFrame]:
         """The frames whose names begin with a prefix, without it."""

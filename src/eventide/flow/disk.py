@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,13 +198,16 @@ def publish_by_rename(disk: Renaming, path: Path, data: bytes, head: Head | None
     disk.sync(path.parent)
 
 
-def store(disk: Disk, folder: Path, files: Mapping[str, bytes], last: str) -> None:
-    """Put files into a folder so that `last` is there only when all others are, whole and on the disk."""
+def store(disk: Disk, folder: Path, files: Iterable[tuple[str, bytes]], last: str) -> None:
+    """Put files into a folder as they come, so that `last`, which comes last, is there only when all others are, whole
+    and on the disk.
+    """
     disk.remove(folder)
     disk.make_folder(folder)
-    for name, data in files.items():
-        if name != last:
+    for name, data in files:
+        if name == last:
+            disk.sync(folder)
+            disk.publish(folder / name, data)
+        else:
             disk.write(folder / name, data)
             disk.sync(folder / name)
-    disk.sync(folder)
-    disk.publish(folder / last, files[last])

@@ -198,7 +198,8 @@ class Durable:
                 name: {log: Span(starts.get(name, {}).get(log, {"offset": 0}), end) for log, end in logs.items()}
                 for name, logs in ends.items()
             },
-            self.pipeline.snapshot(),
+            # where memory is bounded no frame is held beside the state, nor is the state whole in memory
+            self.pipeline.snapshot(in_pieces=not self.folder.pieces.enabled),
             {self._boxes[name].output: rows[name] for name in rows},
             {name: writer.stand() for name, writer in self._writers.items()},
             self.marks.last,

@@ -13,16 +13,18 @@ import pyiceberg.catalog
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.utils.config import Config
+from tests.servers.suite.distant_link import DistantLink
 from tests.servers.suite.system import SCHEMA, Row, System
 
 import eventide as et
+import eventide.connectors.delta.sink
 from eventide.flow import Sink
+from eventide.testing.link import Link
 from eventide.testing.services.s3 import S3
 
 _PUT = pl.Schema({"id": pl.Int64(), "k": pl.String(), "x": pl.Float64(), "ok": pl.Boolean(), "at": pl.String()})
 _TYPED = "a table has types of its own: what is no number cannot stand in a column of numbers"
 _ANY = "the test's object store takes any key"
-_GOES_ON = "a look that fails stops the run, which goes on from its position when it is started again"
 
 
 class ParquetSystem(System):
@@ -32,14 +34,15 @@ class ParquetSystem(System):
     cannot: ClassVar[Mapping[str, str]] = {
         "dead letters": _TYPED,
         "a wrong password": _ANY,
-        "read through a restart": _GOES_ON,
-        "read through faults": _GOES_ON,
     }
+    patient: ClassVar[Sequence[str]] = ("patience",)
+    link_kind: type[Link | DistantLink] = Link
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         super().__init__(request)
         self._own = S3()
-        self.put_behind_link(self._own)
+        self._own.start()
+        self.put_behind_link(self._own, self.link_kind(self._own.port), shared=True)
         self.environment = pytest.MonkeyPatch()
         for name, value in self._own.environment.items():
             self.environment.setenv(name, value)
@@ -49,8 +52,12 @@ class ParquetSystem(System):
     def close(self) -> None:
         self.environment.undo()
         super().close()
+        self._own.stop()
 
     def stop(self) -> None:
+        self.link.cut()
+
+    def kill(self) -> None:
         self.link.cut()
 
     def start(self) -> None:
@@ -79,6 +86,7 @@ class ParquetSystem(System):
 
     def be_patient(self, monkeypatch: pytest.MonkeyPatch, waits_s: Sequence[float]) -> None:
         """Where stores are is in the environment: that of a test without patience names one where nobody listens."""
+        super().be_patient(monkeypatch, waits_s)
         if len(waits_s) < 3:
             monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
@@ -111,29 +119,32 @@ def framed(rows: Sequence[Row]) -> pl.DataFrame:
 
 def shown(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
     """The rows of frames, as the suite compares them."""
-    return [row for frame in frames for row in frame.select(*SCHEMA).with_columns(_micros()).to_dicts()]
+    return [row for frame in frames for row in frame.select(_own(frame)).with_columns(_MICROS).to_dicts()]
 
 
-def _micros() -> pl.Expr:
-    return pl.col("at").dt.cast_time_unit("us").cast(pl.Int64)
+def _own(frame: pl.DataFrame) -> list[str]:
+    """The columns of what was written, without those by which a sink marks rows."""
+    return [name for name in frame.columns if not name.startswith("_")]
 
 
-_HOLDS = "its library holds the interpreter's lock while it waits: no link of this process can stand between"
+_MICROS = pl.selectors.datetime().dt.cast_time_unit("us").cast(pl.Int64)
 
 
 class DeltaSystem(ParquetSystem):
-    """Delta tables in an object store."""
+    """Delta tables in an object store. The library holds the interpreter's lock while it waits for the store."""
 
-    cannot: ClassVar[Mapping[str, str]] = {
-        **ParquetSystem.cannot,
-        "away at the start": "its library tries for three minutes before it says so",
-        "write through a restart": _HOLDS,
-        "write through faults": _HOLDS,
-    }
+    link_kind = DistantLink
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        super().__init__(request)
-        self.environment.setenv("AWS_ENDPOINT_URL", self._own.address)
+    def be_patient(self, monkeypatch: pytest.MonkeyPatch, waits_s: Sequence[float]) -> None:
+        super().be_patient(monkeypatch, waits_s)
+        if len(waits_s) < 3:
+            monkeypatch.setattr(eventide.connectors.delta.sink, "_PATIENCE", "1s")
+
+    def away_stream(self) -> et.Stream:
+        return et.read_delta("s3://nobody/rows", schema=SCHEMA)
+
+    def away_sink(self) -> Sink:
+        return et.write_delta("s3://nobody/rows")
 
     def put_frame(self, place: str, frame: pl.DataFrame) -> None:
         frame.write_delta(self.address(place), mode="append", storage_options=self.straight)
@@ -166,6 +177,7 @@ class IcebergSystem(ParquetSystem):
         self.environment.setattr(pyiceberg.catalog, "_ENV_CONFIG", Config())
 
     def be_patient(self, monkeypatch: pytest.MonkeyPatch, waits_s: Sequence[float]) -> None:
+        super().be_patient(monkeypatch, waits_s)
         if len(waits_s) < 3:
             self.put("away", [])
             monkeypatch.setenv("PYICEBERG_CATALOG__SUITE__S3__ENDPOINT", "http://127.0.0.1:9")

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
 import pytest
+from tests.servers.suite.distant_link import DistantLink
 
 import eventide as et
 from eventide.flow import Sink
@@ -62,13 +63,13 @@ class System:
     """The modules of its connector that wait between attempts."""
 
     server: Server
-    link: Link
+    link: Link | DistantLink
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._places: dict[str, str] = {}
         self._shared = False
 
-    def put_behind_link(self, server: Server, link: Link | None = None, *, shared: bool = False) -> None:
+    def put_behind_link(self, server: Server, link: Link | DistantLink | None = None, *, shared: bool = False) -> None:
         """Have a server behind a link: one of its own, which is started, or one that it shares with other tests."""
         self.server, self._shared = server, shared
         if not shared:

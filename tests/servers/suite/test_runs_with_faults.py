@@ -17,7 +17,7 @@ from tests.servers.suite.test_all_sources import ended_after
 import eventide as et
 from eventide import col
 
-ROUND_TRIPS = {name: SYSTEMS[name] for name in ("kafka", "nats", "postgres", "rabbitmq")}
+ROUND_TRIPS = {name: SYSTEMS[name] for name in ("kafka", "nats", "parquet on S3", "postgres", "rabbitmq")}
 ROWS = 1_200
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 _APART_BYTES = 2_000

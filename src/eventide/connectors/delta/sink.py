@@ -16,10 +16,13 @@ import polars as pl
 from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
 from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
 from eventide.errors import SinkError
-from eventide.flow import EpochWriter, Opening, Writer
+from eventide.flow import EpochWriter, Opening, Writer, is_remote
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
+
+_PATIENCE = "30s"
+"""How long the library asks a store again that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class DeltaRows:
         self._delta = library(SinkError)
         self._sink = sink
         self._shape = shape
-        self._options = storage_options(sink.path)
+        self._options = storage_options(sink.path) | ({"retry_timeout": _PATIENCE} if is_remote(sink.path) else {})
         self._application = f"eventide/{shape.run}/{shape.output}"
 
     def epoch(self) -> int:

@@ -14,10 +14,12 @@ import polars as pl
 
 from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
 from eventide.connectors.formats.columns import check_arrival, schema_columns
-from eventide.connectors.scans import OneLog, ScanReader, own_columns
+from eventide.connectors.one_log import OneLog
+from eventide.connectors.patience import source_fault
+from eventide.connectors.scans import Scanned, ScanReader, first_line, own_columns
 from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
-from eventide.flow import Position, ReadContext
+from eventide.flow import Position, ReadContext, is_remote
 from eventide.plan import Stream
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
@@ -54,26 +56,44 @@ class DeltaTableRows:
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
         position = dict(positions.get(self.name, {}))
-        known = position.get("version")
-        version = self.version if known is None else int(known)
-        position["version"] = newest(self.path) if version is None else version
-        reader = ScanReader(self.name, lambda: scan(self.path, position["version"]), self.schema, context, position)
-        reader.arrival = self.arrival
-        return OneLog(reader)
+        if position.get("version") is None:
+            position["version"] = self.version
+        table = Scanned(
+            f"the Delta table {self.path}",
+            lambda version: scan(self.path, version),
+            lambda: newest(self.path),
+            is_remote(self.path),
+        )
+        return OneLog(ScanReader(self.name, table, self.schema, context, position, self.arrival))
 
 
 def newest(path: str) -> int:
     """The newest version of a table. Raises `SourceError` when it cannot be read."""
     delta = library(SourceError)
     try:
-        return int(delta.DeltaTable(path, storage_options=storage_options(path)).version())
+        return int(delta.DeltaTable(path, storage_options=_impatient(path)).version())
     except (OSError, delta.exceptions.DeltaError) as fault:
-        raise SourceError(f"cannot read the Delta table {path}: {str(fault).splitlines()[0]}") from None
+        text = f"cannot read the Delta table {path}: {first_line(fault)}. {_REMEDY}"
+        raise source_fault(text, fault, distant=is_remote(path)) from None
 
 
-def scan(path: str, version: int | str | None) -> pl.LazyFrame:
+def scan(path: str, version: int | None) -> pl.LazyFrame:
     """The rows of a version."""
-    return pl.scan_delta(path, version=version, storage_options=storage_options(path))
+    delta = library(SourceError)
+    try:
+        table = delta.DeltaTable(path, version=version, storage_options=_impatient(path))
+    except delta.exceptions.DeltaError as fault:
+        raise SourceError(f"cannot read the Delta table {path}: {first_line(fault)}. {_REMEDY}") from None
+    options: dict[str, object] = {**storage_options(path), "max_retries": 1}
+    return pl.scan_delta(table, storage_options=options if is_remote(path) else None)
+
+
+_REMEDY = "Check that its store answers, and the rights there"
+
+
+def _impatient(path: str) -> dict[str, str]:
+    """Settings with which the library asks a store once more and then says so, instead of trying for minutes."""
+    return storage_options(path) | ({"max_retries": "1"} if is_remote(path) else {})
 
 
 def read_delta(

@@ -1,6 +1,7 @@
 """Many files as logs: each a log of its own, or all of them as one.
 
 Law: files are read in order of their names, hidden ones left out; one log of many files holds one file open at a time.
+A store that is away is waited for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 import polars as pl
 
 from eventide.connectors.files.remote import files_at, is_for_many
+from eventide.connectors.patience import Patience
 from eventide.errors import SourceError
 from eventide.flow import OFFSET, Batch, LogReader, Position, ReadContext, is_remote
 
@@ -71,6 +73,11 @@ class FileLogs:
     context: ReadContext
     positions: Mapping[str, Position]
     given: dict[Path, LogReader] = field(default_factory=dict)
+    _patience: Patience = field(init=False)
+    _looked: bool = False
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.source.path, self.context.clock)
 
     @property
     def may_grow(self) -> bool:
@@ -79,7 +86,7 @@ class FileLogs:
     def discover(self) -> Sequence[LogReader]:
         if self.given and not self.may_grow:
             return []
-        new = [path for path in files_of(self.source.path) if path not in self.given]
+        new = [path for path in self._there() if path not in self.given]
         if not self.given and not new and not self.source.follow:
             raise SourceError(f"no file matches {self.source.path!r}: check the path")
         if self.source.one_log and stands_for_many(self.source.path):
@@ -93,6 +100,16 @@ class FileLogs:
             self.given[path] = reader
             made.append(reader)
         return made
+
+    def _there(self) -> list[Path]:
+        """The files that there are. Which logs a run has from its start on must be known, so the first look waits for a
+        store that is away; later ones find nothing new while it is.
+        """
+        if not self._looked:
+            found = self._patience.insist(lambda: files_of(self.source.path))
+            self._looked = True
+            return found
+        return self._patience.attempt(lambda: files_of(self.source.path)) or []
 
     def _log(self, path: Path) -> str:
         if not stands_for_many(self.source.path):

@@ -1,6 +1,6 @@
-"""Parquet files as a source.
+"""Parquet files as a source, of this machine or of a store.
 
-Law: rows are read in slices, so memory does not grow with the file; types are brought to those of the schema.
+Law: rows are read in slices, so memory does not grow with the file; a store that is away is waited for.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import polars as pl
 from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
 from eventide.connectors.files.remote import check_address, missing_extra
 from eventide.connectors.fingerprints import fingerprint_of
-from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
+from eventide.connectors.formats.columns import check_arrival, schema_columns
+from eventide.connectors.scans import Scanned, ScanReader
 from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
-from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, Position, ReadContext
+from eventide.flow import Position, ReadContext, is_remote
 from eventide.semantics.schema import Schema
 
 
@@ -64,57 +65,22 @@ class ParquetFiles:
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> FileLogs:
         return FileLogs(self, context, positions)
 
-    def reader(self, path: Path, log: str, context: ReadContext, position: Position) -> ParquetReader:
-        return ParquetReader(self, path, log, context, position)
+    def reader(self, path: Path, log: str, context: ReadContext, position: Position) -> ScanReader:
+        scanned = Scanned(
+            str(path), lambda _: _scan(path), distant=is_remote(path), remedy=_OF_STORE if is_remote(path) else _OF_FILE
+        )
+        return ScanReader(log, scanned, self.schema, context, position, self.arrival)
 
 
-class ParquetReader:
-    """Reads one Parquet file in slices."""
+_OF_FILE = "Is it a Parquet file, and was it left as it was?"
+_OF_STORE = "Is it a Parquet file, and was it left as it was? Check that its store answers, and the rights there"
+_RETRIES = 1
+"""How often Polars itself asks a store again before it says so. What follows is told, and nothing waits for it."""
 
-    def __init__(self, source: ParquetFiles, path: Path, log: str, context: ReadContext, position: Position) -> None:
-        self.log = log
-        self._source = source
-        self._context = context
-        self._offset = int(position.get("offset") or 0)
-        try:
-            self._scan = pl.scan_parquet(str(path), glob=False)
-            self._rows = int(self._scan.select(pl.len()).collect().item())
-            there = self._scan.collect_schema().names()
-        except (OSError, pl.exceptions.PolarsError) as fault:
-            raise SourceError(f"cannot read {path}: {fault}. Is it a Parquet file?") from None
-        if self._offset > self._rows:
-            raise SourceError(
-                f"{path} has {self._rows:,} rows and reading was to go on at {self._offset:,}: it was replaced"
-            )
-        wanted = {name: rule.path or name for name, rule in source.schema.fields}
-        made = [pl.col(path).alias(name) for name, path in wanted.items() if path in there]
-        others = [name for name in there if name not in wanted.values() and name not in wanted]
-        self._scan = self._scan.select(*made, *(others if source.schema.unknown != "drop" else ()))
 
-    @property
-    def finished(self) -> bool:
-        return self._offset >= self._rows
-
-    def read(self, rows_max: int) -> Batch | None:
-        if self.finished:
-            return None
-        try:
-            raw = self._scan.slice(self._offset, rows_max).collect()
-        except (OSError, pl.exceptions.PolarsError) as fault:
-            raise SourceError(
-                f"{self.log}: cannot read on at row {self._offset:,}: {fault}. Was it replaced or cut, or is the store "
-                "away? Mend that and start again"
-            ) from None
-        offsets = pl.int_range(self._offset, self._offset + raw.height, dtype=pl.Int64).alias(OFFSET)
-        now = pl.lit(self._context.clock.now_us()).cast(INSTANT).alias(ARRIVAL)
-        self._offset += raw.height
-        return Batch(self.log, *conform(raw.with_columns(offsets, now), self._source.schema, self._source.arrival))
-
-    def position(self) -> Position:
-        return {"offset": self._offset}
-
-    def close(self) -> None:
-        self._offset = self._rows
+def _scan(path: Path) -> pl.LazyFrame:
+    options: dict[str, object] = {"max_retries": _RETRIES}
+    return pl.scan_parquet(str(path), glob=False, storage_options=options if is_remote(path) else None)
 
 
 def schema_of(path: str) -> Schema:
@@ -123,7 +89,7 @@ def schema_of(path: str) -> Schema:
     if not found:
         raise SourceError(f"no file matches {path!r}: check the path")
     try:
-        columns = pl.scan_parquet(str(found[0]), glob=False).collect_schema()
+        columns = _scan(found[0]).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as fault:
         raise SourceError(f"cannot read {found[0]}: {fault}. Is it a Parquet file?") from None
     return schema_of_columns(columns)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
 
-from eventide.errors import SourceError
+from eventide.connectors.patience import source_fault
 from eventide.flow import is_remote, place_of, remote_path
 
 
@@ -29,9 +29,8 @@ def files_at(address: str) -> list[Path]:
     try:
         names = place_of(folder)[0].names(folder)
     except OSError as fault:
-        raise SourceError(
-            f"cannot list {folder}: {fault.strerror or fault}. Check the address and the rights"
-        ) from None
+        text = f"cannot list {folder}: {fault.strerror or fault}. Check the address, its store and the rights there"
+        raise source_fault(text, fault) from None
     return [folder / name for name in names if fnmatchcase(name, pattern) and not name.startswith(".")]
 
 

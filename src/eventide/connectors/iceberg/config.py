@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from eventide.errors import EventideError
+from eventide.connectors.patience import source_fault
+from eventide.errors import EventideError, SourceError
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -57,10 +58,11 @@ class Place:
             return load_catalog(self.catalog)
         except Exception as told:
             # catalogs are many, each with exceptions of its own; their texts may hold the address with a password
-            raise fault(
+            text = (
                 f"cannot open the Iceberg catalog {self.catalog!r} ({type(told).__name__}): check PyIceberg's "
                 f"configuration, PYICEBERG_CATALOG__{self.catalog.upper()}__URI or ~/.pyiceberg.yaml"
-            ) from None
+            )
+            raise (source_fault(text, told) if fault is SourceError else fault(text)) from None
 
 
 def is_installed() -> bool:

@@ -13,7 +13,9 @@ import polars as pl
 
 from eventide.connectors.formats.columns import check_arrival, schema_columns
 from eventide.connectors.iceberg.config import Place, is_installed
-from eventide.connectors.scans import OneLog, ScanReader, own_columns
+from eventide.connectors.one_log import OneLog
+from eventide.connectors.patience import source_fault
+from eventide.connectors.scans import Scanned, ScanReader, first_line, own_columns
 from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
 from eventide.flow import Position, ReadContext
@@ -52,12 +54,10 @@ class IcebergTableRows:
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> OneLog:
         position = dict(positions.get(self.name, {}))
-        known = position.get("version")
-        snapshot = self.snapshot if known is None else int(known)
-        position["version"] = newest(self.place) if snapshot is None else snapshot
-        reader = ScanReader(self.name, lambda: scan(self.place, position["version"]), self.schema, context, position)
-        reader.arrival = self.arrival
-        return OneLog(reader)
+        if position.get("version") is None:
+            position["version"] = self.snapshot
+        table = Scanned(f"the {self.place.name}", lambda version: scan(self.place, version), lambda: newest(self.place))
+        return OneLog(ScanReader(self.name, table, self.schema, context, position, self.arrival))
 
 
 def newest(place: Place) -> int | None:
@@ -71,16 +71,15 @@ def newest(place: Place) -> int | None:
     except NoSuchTableError:
         raise SourceError(f"there is no {place.name}: check the name") from None
     except OSError as fault:
-        raise SourceError(
-            f"cannot read the {place.name}: {str(fault).splitlines()[0]}. Check the store, and the rights there"
-        ) from None
+        text = f"cannot read the {place.name}: {first_line(fault)}. Check the store, and the rights there"
+        raise source_fault(text, fault) from None
     return None if found is None else found.snapshot_id
 
 
-def scan(place: Place, snapshot: int | str | None) -> pl.LazyFrame:
+def scan(place: Place, snapshot: int | None) -> pl.LazyFrame:
     """The rows of a snapshot."""
     table = place.load(SourceError).load_table(place.table)
-    return pl.scan_iceberg(table, snapshot_id=None if snapshot is None else int(snapshot))
+    return pl.scan_iceberg(table, snapshot_id=snapshot)
 
 
 def read_iceberg(

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final, Literal
 
 import msgspec
 import polars as pl
 
+from eventide.engine.aggregates import stack
 from eventide.engine.epochs.checkpoint import Checkpoint, Span
 from eventide.engine.epochs.fingerprint import Fingerprint
-from eventide.engine.epochs.patches import Patch, patched
+from eventide.engine.epochs.patches import Patch, behind, is_behind, patched
 from eventide.engine.snapshot import Snapshot
 from eventide.errors import CheckpointError
 
@@ -29,6 +30,7 @@ has no shared files; a checkpoint without any is still written so.
 
 MANIFEST: Final = "manifest.json"
 _SEED = 0x45564E54
+_PIECE_BYTES = 8 * 2**20
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _TAIL = b',"sha256":"%s"}\n'
 _TAIL_BYTES = len(_TAIL % bytes(64))
@@ -80,21 +82,25 @@ def state_frames(checkpoint: Checkpoint) -> dict[str, pl.DataFrame]:
     return {f"state.{name}": frame for name, frame in checkpoint.state.frames.items()}
 
 
-def to_files(checkpoint: Checkpoint, version: str, shared: Mapping[str, Mapping[str, Part]] = {}) -> dict[str, bytes]:
-    """The files of a checkpoint's own folder, the manifest last. `version` is that of the library that writes;
-    `shared` are the files of the frames that are kept elsewhere, by frame.
+def to_files(
+    checkpoint: Checkpoint, version: str, shared: Mapping[str, Mapping[str, Part]] = {}
+) -> Iterator[tuple[str, bytes]]:
+    """The files of a checkpoint's own folder one after the other, the manifest last. `version` is that of the library
+    that writes; `shared` are the files of the frames that are kept elsewhere, by frame.
     """
     frames = state_frames(checkpoint) | {f"rows.{name}": frame for name, frame in checkpoint.rows.items()}
-    files: dict[str, bytes] = {}
     parts: dict[str, Part] = {}
     for number, (name, frame) in enumerate(frames.items()):
         if name in shared:
             parts |= shared[name]
             continue
-        file, data, part = encoded(frame, name, f"{name if _PLAIN.fullmatch(name) else f'frame-{number}'}")
-        files[file], parts[file] = data, part
+        file, data, parts[file] = encoded(frame, name, f"{name if _PLAIN.fullmatch(name) else f'frame-{number}'}")
+        yield file, data
+    for file, data, part in files_of_pieces(checkpoint.state.pieces):
+        parts[file] = part
+        yield file, data
     manifest = Manifest(
-        FORMAT if any(part.shared for part in parts.values()) else 1,
+        FORMAT if any(part.shared or part.kind != "whole" for part in parts.values()) else 1,
         version,
         pl.__version__,
         checkpoint.hash,
@@ -112,7 +118,36 @@ def to_files(checkpoint: Checkpoint, version: str, shared: Mapping[str, Mapping[
         dict(checkpoint.state.values),
         parts,
     )
-    return {**files, MANIFEST: sealed(msgspec.json.encode(manifest))}
+    yield MANIFEST, sealed(msgspec.json.encode(manifest))
+
+
+def files_of_pieces(pieces: Iterable[Mapping[str, pl.DataFrame]]) -> Iterator[tuple[str, bytes, Part]]:
+    """The files of frames that come in pieces: the first one of a frame is whole, each further one a patch that puts
+    its rows behind those before.
+    """
+    rows: dict[str, int] = {}
+    for number, (name, frame) in enumerate(_gathered(pieces)):
+        stem, frame_name = f"piece-{number:06}", f"state.{name}"
+        if name not in rows:
+            yield encoded(frame, frame_name, stem)
+        elif frame.height:
+            file, data, part = encoded(behind(rows[name], frame.height), frame_name, f"{stem}-runs")
+            yield file, data, msgspec.structs.replace(part, kind="runs")
+            file, data, part = encoded(frame, frame_name, f"{stem}-rows")
+            yield file, data, msgspec.structs.replace(part, kind="rows")
+        rows[name] = rows.get(name, 0) + frame.height
+
+
+def _gathered(pieces: Iterable[Mapping[str, pl.DataFrame]]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Small pieces of a frame together."""
+    held: dict[str, list[pl.DataFrame]] = {}
+    for piece in pieces:
+        for name, frame in piece.items():
+            held.setdefault(name, []).append(frame)
+            if sum(one.estimated_size() for one in held[name]) >= _PIECE_BYTES:
+                yield name, stack(held.pop(name))
+    for name, frames in held.items():
+        yield name, stack(frames)
 
 
 def hash_sample() -> int:
@@ -162,18 +197,26 @@ def frames_of(manifest: Manifest, read: Callable[[str], bytes]) -> dict[str, pl.
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise CheckpointError(f"{file} is not the one that was written: its checksum differs")
         found[file] = data
-    frames: dict[str, pl.DataFrame] = {}
+    grown: dict[str, list[pl.DataFrame]] = {}
     runs: dict[str, pl.DataFrame] = {}
     for file, part in manifest.files.items():
         frame = _decoded(file, found.pop(file))
         match part.kind:
             case "whole":
-                frames[part.frame] = frame
+                grown[part.frame] = [frame]
             case "runs":
                 runs[part.frame] = frame
             case "rows":
-                frames[part.frame] = patched(frames[part.frame], Patch(runs.pop(part.frame), frame))
-    return frames
+                patch, before = Patch(runs.pop(part.frame), frame), grown[part.frame]
+                if is_behind(patch.runs, sum(one.height for one in before)):
+                    before.append(frame)
+                else:
+                    grown[part.frame] = [patched(_one(before), patch)]
+    return {name: _one(several) for name, several in grown.items()}
+
+
+def _one(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(frames, how="vertical", rechunk=True) if len(frames) > 1 else frames[0]
 
 
 def from_files(manifest: Manifest, read: Callable[[str], bytes]) -> Checkpoint:

@@ -6,7 +6,7 @@ loudly. A folder whose checkpoints are all damaged is refused: beginning anew is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -128,17 +128,17 @@ class StateFolder:
         planned = self.pieces.planned(checkpoint)
         self.pieces.forget()
         self._referred.pop(checkpoint.epoch, None)
-        files = to_files(checkpoint, version, planned.shared)
         if planned.files:
             self.disk.make_folder(self.shared)
             for name, data in planned.files.items():
                 self.disk.write(self.shared / name, data)
                 self.disk.sync(self.shared / name)
             self.disk.sync(self.shared)
-        store(self.disk, self.checkpoints / _name(checkpoint.epoch), files, MANIFEST)
+        written = _Counted(to_files(checkpoint, version, planned.shared), sum(map(len, planned.files.values())))
+        store(self.disk, self.checkpoints / _name(checkpoint.epoch), written, MANIFEST)
         self.disk.sync(self.checkpoints)
         self.pieces.written(planned)
-        return sum(map(len, (*files.values(), *planned.files.values())))
+        return written.passed
 
     def prune(self, epoch: int) -> int:
         """Remove what the newest checkpoint, of this epoch, makes unnecessary; gives the oldest epoch that is kept.
@@ -174,6 +174,19 @@ class StateFolder:
                 files = {}
             self._referred[epoch] = frozenset(name for name, part in files.items() if part.shared)
         return self._referred[epoch]
+
+
+@dataclass
+class _Counted:
+    """Files, and how many bytes have passed."""
+
+    files: Iterable[tuple[str, bytes]]
+    passed: int
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        for name, data in self.files:
+            self.passed += len(data)
+            yield name, data
 
 
 def read_checkpoint(folder: Path, reading: Disk) -> Checkpoint:
@@ -226,7 +239,7 @@ def save_to(folder: StateFolder, target: StateFolder) -> Checkpoint:
         manifest = read_manifest(source, folder.disk)
         files = {name: _file(manifest, name, source, folder.disk) for name in manifest.files}
         files[MANIFEST] = folder.disk.read(source / MANIFEST)
-        store(target.disk, target.path, files, MANIFEST)
+        store(target.disk, target.path, files.items(), MANIFEST)
         target.disk.sync(target.path.parent)
 
     _told(copied)

@@ -68,6 +68,16 @@ def patched(before: pl.DataFrame, patch: Patch) -> pl.DataFrame:
     return pl.concat([before, patch.rows], how="vertical").rechunk()[places.get_column("place")]
 
 
+def behind(before: int, rows: int) -> pl.DataFrame:
+    """The runs of a patch that puts rows behind all those before."""
+    return pl.DataFrame({START: [0, None], LENGTH: [before, rows]}, schema={START: pl.Int64(), LENGTH: pl.Int64()})
+
+
+def is_behind(runs: pl.DataFrame, before: int) -> bool:
+    """True for the runs of such a patch."""
+    return runs.height == 2 and runs.row(0) == (0, before) and runs.item(1, START) is None
+
+
 def _runs(place: pl.Series) -> pl.DataFrame:
     """Places in order as stretches."""
     at = pl.col("place")

@@ -6,8 +6,9 @@ decide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from eventide.plan import Deduplicate
 
 _HASH, _AT, _END = "_hash", "_at", "_end"
 _FILES_MOST = 8
+_PART_ROWS = 4 * PIECE_ROWS
 _SEED = 3
 
 
@@ -32,6 +34,12 @@ class _Cold:
     file: ColdFile
     hashes: pl.Series
     until: Mapping[str, int]
+
+    def between(self, low: pl.Series, high: pl.Series | None) -> pl.DataFrame:
+        """The rows whose hashes are at least the one of `low`, and below that of `high` if there is one."""
+        first = int(self.hashes.search_sorted(low, side="left")[0])
+        end = self.file.rows if high is None else int(self.hashes.search_sorted(high, side="left")[0])
+        return self.file.read(first, end - first)
 
     def found(self, hashes: pl.Series) -> pl.DataFrame | None:
         """The rows that have one of these hashes."""
@@ -121,6 +129,17 @@ class ColdCopies(Copies):
         if not self._cold:
             return self.seen
         return self._together([self.seen, *(one.file.all().select(self.seen.columns) for one in self._cold)])
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """A range of hashes after the other."""
+        shares = 1 + (self.seen.height + sum(one.file.rows for one in self._cold)) // _PART_ROWS
+        here = self._hashes(self.seen, 0)
+        bounds = [pl.Series([min(n * 2**64 // shares, 2**64 - 1)], dtype=pl.UInt64) for n in range(shares + 1)]
+        for number, (low, high) in enumerate(pairwise(bounds)):
+            last = number == shares - 1
+            mine = self.seen.filter((here >= low[0]) & ((here < high[0]) | last))
+            cold = [one.between(low, None if last else high) for one in self._cold]
+            yield self._together([mine, *(part.select(self.seen.columns) for part in cold)])
 
     def restore(self, saved: pl.DataFrame) -> None:
         super().restore(saved)

@@ -6,7 +6,8 @@ taken is what would have been taken from memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 
 import polars as pl
 
@@ -58,6 +59,17 @@ class Cold:
         """The rows left of all slices below a number."""
         end = self._end(slice_number)
         return self._file.read(self.taken, end - self.taken) if end > self.taken else None
+
+    def between(self, low: int, high: int) -> tuple[int, int]:
+        """Where the rows left of slices from one number up to another stand in the file, and how many they are."""
+        start = max(self.taken, self._end(low))
+        return start, max(self._end(high) - start, 0)
+
+    def blocks(self, low: int, high: int, rows_most: int) -> Iterator[pl.DataFrame]:
+        """Those rows, so many at once."""
+        start, rows = self.between(low, high)
+        for first in range(start, start + rows, rows_most):
+            yield self._file.read(first, min(rows_most, start + rows - first))
 
     def take_below(self, slice_number: int) -> None:
         """Those rows are gone."""
@@ -155,6 +167,29 @@ class ColdRuns(Runs):
         if not self._cold:
             return super().all()
         return self.below(_ALL)
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """A range of slices after the other; where one slice has more than may be read at once, shares of its keys."""
+        if not self._cold:
+            yield from super().parts()
+            return
+        for low, high in pairwise([-_ALL, *self.cuts(_ALL), _ALL]):
+            for part in self._range(low, high):
+                yield self._state.merge(part, self.by)
+
+    def _range(self, low: int, high: int) -> Iterator[pl.DataFrame]:
+        """The states of a range of slices, those of one group together, in as many parts as memory asks for."""
+        rows = sum(piece.between(low, high)[1] for one in self._cold for piece in one)
+        rows += sum(self._below(frame, high) - self._below(frame, low) for frame in self.frames)
+        shares = max(-(-rows // self._at_once), 1)
+        key = pl.col(self.by[-1])
+        for share in range(shares):
+            held = [frame.slice((a := self._below(frame, low)), self._below(frame, high) - a) for frame in self.frames]
+            cold = (block for one in self._cold for piece in one for block in piece.blocks(low, high, self._at_once))
+            found = [part.filter(key % shares == share) if shares > 1 else part for part in chain(held, cold)]
+            found = [part for part in found if part.height]
+            if found:
+                yield stack(found)
 
     def replace(self, held: pl.DataFrame | None) -> None:
         for one in self._cold:

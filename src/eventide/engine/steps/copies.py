@@ -6,7 +6,7 @@ Law: which row is a copy depends on its log alone (decision 0008); for each comb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -82,6 +82,10 @@ class Copies:
         self.seen = pl.concat(
             [self.seen.filter(pl.col(LOG_NAME) != log), mine.select(pl.lit(log).alias(LOG_NAME), pl.all())]
         )
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """What `saved` gives in parts."""
+        yield self.saved()
 
     def saved(self) -> pl.DataFrame:
         """Everything remembered, for a snapshot."""

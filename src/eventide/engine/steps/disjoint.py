@@ -5,6 +5,8 @@ Law: a window is a slice; closing the oldest windows does not touch the states o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from eventide.engine.aggregates import TIME, AggregateState
@@ -110,6 +112,12 @@ class DisjointWindows:
         if self._empty is not None:
             frames["empty"] = self._empty.snapshot()
         return frames
+
+    def pieces(self) -> Iterator[dict[str, pl.DataFrame]]:
+        """The frames of `snapshot` in parts."""
+        yield from ({"slices": part} for part in self._runs.parts())
+        if self._empty is not None:
+            yield {"empty": self._empty.snapshot()}
 
     def restore(self, frames: dict[str, pl.DataFrame]) -> None:
         """Take the state of a snapshot."""

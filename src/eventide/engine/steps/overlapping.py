@@ -6,6 +6,7 @@ counts for the rest: it is kept apart, with the first window (`_from`) that it c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -169,6 +170,13 @@ class OverlappingWindows:
         if self._empty is not None:
             frames["empty"] = self._empty.snapshot()
         return frames
+
+    def pieces(self) -> Iterator[dict[str, pl.DataFrame]]:
+        """The frames of `snapshot` in parts."""
+        yield from ({"slices": part} for part in self._whole.parts())
+        yield from ({"partly": part} for part in self._partly.parts())
+        if self._empty is not None:
+            yield {"empty": self._empty.snapshot()}
 
     def restore(self, frames: dict[str, pl.DataFrame]) -> None:
         """Take the state of a snapshot."""

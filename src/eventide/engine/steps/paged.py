@@ -38,6 +38,7 @@ class PagedWindows:
         self._pages = Pages(make, _share, memory)
         self.snapshot = self._pages.snapshot
         self.restore = self._pages.restore
+        self.pieces = self._pages.pieces
 
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
         """Judge the rows of a batch, a page at a time."""

@@ -32,6 +32,7 @@ class PagedRows:
         self.schema, self.order, self.reach_us = self._any.schema, self._any.order, self._any.reach_us
         self.held_back = self._any.held_back
         self.snapshot, self.restore = self._pages.snapshot, self._pages.restore
+        self.pieces = self._pages.pieces
 
     def take(self, side: int, rows: pl.DataFrame, progress: CommonProgress, other: int) -> Made:
         """The next rows of a side, a page at a time."""

@@ -6,7 +6,7 @@ opens every page once: slow, and never out of memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -19,9 +19,10 @@ from eventide.engine.memory.memory import size_of
 
 Frames = dict[str, pl.DataFrame]
 _PAGES_MOST = 4_096
-_PAGE_LEAST = 512
+_PAGE_LEAST = 2**15
 _ROOM = 4
-"""A page takes no more than this share of what may be in memory."""
+"""A page takes no more than this share of what may be in memory, or `_PAGE_LEAST` bytes: smaller ones cost more than
+they save."""
 
 
 class Framed(Protocol):
@@ -68,6 +69,8 @@ class Pages(Generic[S]):
         done = [self._with(page, partial(work, number)) for number, page in enumerate(self._pages)]
         self._working = False
         self._memory.settle()
+        if any(page.state is None for page in self._pages) and self._wanted > len(self._pages):
+            self._split(self._wanted)
         return done
 
     def _with(self, page: _Page[S], work: Callable[[S], _T]) -> _T:
@@ -94,14 +97,19 @@ class Pages(Generic[S]):
 
     def spill(self) -> None:
         """Put all pages on the disk, more and smaller ones where they have grown."""
-        pages, largest = len(self._pages), max(page.held_bytes for page in self._pages)
-        while largest * _ROOM > self._memory.limit_bytes and largest > _PAGE_LEAST and pages < _PAGES_MOST:
-            pages, largest = pages * 2, largest // 2
-        if pages > len(self._pages) and not self._working:
-            self._split(pages)
+        if self._wanted > len(self._pages) and not self._working:
+            self._split(self._wanted)
             return
         for page in self._pages:
             self._put_away(page)
+
+    @property
+    def _wanted(self) -> int:
+        """So many pages that the largest one, here or on the disk, leaves room for others."""
+        pages, largest = len(self._pages), max(page.held_bytes for page in self._pages)
+        while largest * _ROOM > self._memory.limit_bytes and largest > _PAGE_LEAST and pages < _PAGES_MOST:
+            pages, largest = pages * 2, largest // 2
+        return pages
 
     def _split(self, pages: int) -> None:
         """So many pages instead of those there are: page n of k goes into n, n + k, n + 2 k."""
@@ -134,6 +142,10 @@ class Pages(Generic[S]):
             for name, frame in self._frames(page).items():
                 named.setdefault(name, []).append(frame)
         return {name: stack(frames) for name, frames in named.items()}
+
+    def pieces(self) -> Iterator[Frames]:
+        """The frames of `snapshot`, a page after the other."""
+        return map(self._frames, self._pages)
 
     def restore(self, frames: Frames) -> None:
         """Take the state of a snapshot."""

@@ -5,7 +5,7 @@ Law: every row that goes in comes out, or is counted as filtered or as a duplica
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -98,6 +98,14 @@ class RowSteps:
     def snapshot(self) -> dict[str, pl.DataFrame]:
         """What the steps remember."""
         return {str(number): one.saved() for number, one in self._copies.items()}
+
+    has_pieces = True
+
+    def pieces(self) -> Iterator[dict[str, pl.DataFrame]]:
+        """The frames of `snapshot` in parts."""
+        for number, one in self._copies.items():
+            for part in one.parts():
+                yield {str(number): part}
 
     def restore(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Take a snapshot."""

@@ -7,7 +7,7 @@ the others.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -93,6 +93,12 @@ class Runs:
         """Everything held, as a frame for a snapshot, even if there are no rows now; None before the first."""
         held = self.all()
         return self.shape if held is None else held
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """What `saved` gives in parts; nothing before the first."""
+        saved = self.saved()
+        if saved is not None:
+            yield saved
 
     def replace(self, held: pl.DataFrame | None) -> None:
         """Hold exactly this: one row for each group."""

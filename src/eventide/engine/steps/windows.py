@@ -19,6 +19,7 @@ from eventide.engine.completeness import Shares, shares_for
 from eventide.engine.keys import CODE, KeyCount, KeyTable
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import Memory
+from eventide.engine.snapshot import InPieces
 from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
 from eventide.engine.steps.disjoint import DisjointWindows
@@ -178,6 +179,15 @@ class WindowStep:
             for name, frame in part.snapshot().items():
                 named.setdefault(name, []).append(frame)
         return {name: stack(frames) for name, frames in named.items()}
+
+    @property
+    def has_pieces(self) -> bool:
+        """True when all states are in this process and can be saved in pieces."""
+        return not self._distant and all(isinstance(part, InPieces) for part in self._parts)
+
+    def pieces(self) -> Iterator[Frames]:
+        """The frames of `snapshot` in parts."""
+        return chain.from_iterable(part.pieces() for part in self._parts if isinstance(part, InPieces))
 
     def restore(self, frames: Frames) -> None:
         """Take a snapshot, made with any number of workers."""

@@ -39,7 +39,7 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=2000
+broker.session.timeout.ms={session_ms}
 broker.heartbeat.interval.ms=200
 auto.create.topics.enable=false
 log.retention.ms=-1
@@ -51,7 +51,8 @@ replica.fetch.max.bytes=134217728
 @dataclass
 class Kafka(OneProcess):
     """A Kafka broker with its controller. `through` is the port of a link to `linked`, a port of the broker's: clients
-    that come by the link are told to stay on it.
+    that come by the link are told to stay on it. `session_ms` is for how long the controller waits for a broker that
+    says nothing: little where it is killed and started again, much where the machine is busy.
     """
 
     folder: Path = field(default_factory=lambda: own_folder("kafka"))
@@ -59,6 +60,7 @@ class Kafka(OneProcess):
     name: str = "kafka"
     linked: int = field(default_factory=free_port)
     through: int | None = None
+    session_ms: int = 2_000
 
     @property
     def address(self) -> str:
@@ -72,7 +74,7 @@ class Kafka(OneProcess):
         named = f"version=1\nnode.id=1\ncluster.id={_CLUSTER}\ndirectory.id={_DIRECTORY}\n"
         (data / "meta.properties").write_text(named)
         ports = {"port": self.port, "linked": self.linked, "through": self.through or self.linked}
-        settings = _PROPERTIES.format(**ports, controller=free_port(), folder=self.folder)
+        settings = _PROPERTIES.format(**ports, controller=free_port(), folder=self.folder, session_ms=self.session_ms)
         (self.folder / "server.properties").write_text(settings)
         command = [program("java", "openjdk-17-jre-headless"), *_JAVA, "kafka.Kafka", "server.properties"]
         return Process(self.name, self.folder, command, {"CLASSPATH": classpath})
