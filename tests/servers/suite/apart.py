@@ -68,19 +68,19 @@ def read(stream: et.Stream, count: int) -> None:
     """Read so many shares of `ROWS` rows of the plan's source."""
     context = ReadContext()
     logs = stream.plan.inputs[0].source.open(context, {})
-    reader, seen = logs.discover()[0], 0
+    reader, seen = logs.discover()[0], set[int]()
     for share in range(count):
-        while seen < (share + 1) * ROWS:
-            batch = reader.read(ROWS // 4)
+        while len(seen) < (share + 1) * ROWS:
+            batch = reader.read(ROWS)
             if batch is None:
-                assert not reader.finished, seen
+                assert not reader.finished, len(seen)
                 context.wake.wait(0.05)
                 context.wake.clear()
                 continue
-            assert batch.rows.get_column("id").to_list() == list(range(seen, seen + batch.rows.height))
-            seen += batch.rows.height
+            seen.update(batch.rows.get_column("id"))
         said()
     logs.close()
+    assert seen == set(range(count * ROWS))
 
 
 def said() -> None:

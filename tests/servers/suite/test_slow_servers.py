@@ -65,7 +65,8 @@ def test_rows_for_a_slow_server_do_not_heap_up_and_all_arrive(system: System, pl
 
 @able(SOURCES, "read through faults")
 def test_rows_of_a_slow_server_do_not_heap_up_and_all_come(system: System, place: str) -> None:
-    drawn = [text for number in range(EPOCHS) for text in texts(number)]
-    system.put(place, [{"id": n, "k": text, "x": 0.5, "ok": True, "at": None} for n, text in enumerate(drawn)])
+    for number in range(EPOCHS):
+        drawn = enumerate(texts(number), number * ROWS)
+        system.put(place, [{"id": n, "k": text, "x": 0.5, "ok": True, "at": None} for n, text in drawn])
     found = peaks("read", system.stream(place), system)
     assert growth(found) < GROWTH_MOST
