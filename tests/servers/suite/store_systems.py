@@ -22,7 +22,7 @@ def entered(port: int) -> Session:
     known = PlainTextAuthProvider(USER, USER)
     made = Cluster([("127.0.0.1", port)], auth_provider=known, connect_timeout=60, control_connection_timeout=60)
     session = made.connect()
-    session.default_timeout = 60
+    session.default_timeout, session.default_fetch_size = 60, 100  # rows of 20 kB, and a node with little memory
     return session
 
 
@@ -89,7 +89,7 @@ class MongoDbSystem(System):
 
     def rows(self, place: str) -> list[dict[str, Any]]:
         with MongoClient[dict[str, Any]](self.stand.address) as client:
-            found = list(client["suite"][self.named(place)].find())
+            found = list(client["suite"][self.named(place)].find(batch_size=100))
         return [{**{name: row[name] for name in SCHEMA}, "at": micros(row["at"])} for row in found]
 
     def away_sink(self) -> Sink:
