@@ -7,8 +7,10 @@ savepoints.
 from __future__ import annotations
 
 import secrets
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import yaml
 
 from eventide.errors import FlinkError
 from eventide.runners.flink.distribution import JOB_MANAGER, TASK_MANAGER, Memory, classpath, java
+from eventide.runners.flink.jar import jar_path
 from eventide.runners.flink.rest import Rest
 from eventide.servers.process import Process, free_port
 
@@ -75,6 +78,7 @@ class Cluster:
         that ends before that.
         """
         self._write_configuration()
+        self._lay_jar()
         try:
             for number in range(1, self.task_managers + 1):
                 self._begin(number)
@@ -111,9 +115,21 @@ class Cluster:
         options = java(*memory, *self.java_options, f"-Dlog.file={folder / 'flink.log'}", logging)
         command = [*options, kind, "--configDir", str(self.folder / "conf"), *own]
         self.processes[name] = made = Process(
-            name, folder, command, {"CLASSPATH": classpath()}, self.detached, _PATIENCE_US
+            name, folder, command, {"CLASSPATH": self._classpath()}, self.detached, _PATIENCE_US
         )
         return made
+
+    def _lay_jar(self) -> None:
+        """Put our job into the class path: what Java has compiled of it then serves the next job too. It is a copy,
+        because a jar must not change under a running process.
+        """
+        place = self.folder / "lib"
+        place.mkdir(parents=True, exist_ok=True)
+        with suppress(FlinkError):  # without a jar there is a cluster for other jobs
+            shutil.copy(jar_path(), place / "eventide-flink.jar")
+
+    def _classpath(self) -> str:
+        return f"{classpath()}:{self.folder / 'lib'}/*"
 
     def _complete(self) -> bool:
         """True when every TaskManager has brought its slots."""
@@ -144,6 +160,7 @@ class Cluster:
             "rest.address": here,
             "rest.bind-address": here,
             "rest.port": self.port,
+            "classloader.parent-first-patterns.additional": "eventide.flink.",
             "web.upload.dir": str(self.folder / "web"),
             "io.tmp.dirs": str(self.folder / "tmp"),
             "execution.checkpointing.dir": (self.folder / "checkpoints").absolute().as_uri(),

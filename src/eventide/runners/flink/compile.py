@@ -24,13 +24,13 @@ from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
 from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
 from eventide.runners.flink.settings import event_time_tree, window_tree
-from eventide.runners.flink.sinks import is_upserted, sink_table
+from eventide.runners.flink.sinks import is_lines, is_upserted, lines_table, sink_table
 from eventide.runners.flink.sources import source_table
 from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
 from eventide.runners.outlets import identity_of
 from eventide.semantics.eventtime import EventTime
 
-VERSION = 2
+VERSION = 3
 """The version of the plan's JSON; the job refuses others."""
 
 _LOOKED_AT = ("marker", "clock_key")
@@ -209,14 +209,23 @@ def _aggregates(window: WindowedAggregate, query: Query, inputs: Sequence[str]) 
     return made
 
 
-def _output(plan: Plan, number: int, write: Write) -> dict[str, str]:
+def _output(plan: Plan, number: int, write: Write) -> dict[str, Any]:
     results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) and plan.aggregate is not None else None
     columns = output_schema(plan, write.output, results)
     called = f"sink_{number}"
     if isinstance(write.sink, Postgres):
         return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
+    view = _view(plan, write, columns)
+    if results is not None and view == sql.name("results") and is_lines(write, columns):
+        ddl, lines = lines_table(called, plan, write, columns)
+        taken = "`record`, `key`" if lines["key"] else "`record`"
+        return {
+            "ddl": ddl,
+            "insert": f"INSERT INTO {sql.name(called)}\nSELECT {taken} FROM {sql.name(lines['view'])}",
+            "lines": lines,
+        }
     listed = ",\n  ".join(_shown(name, kind) for name, kind in columns.items())
-    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {_view(plan, write, columns)}"
+    insert = f"INSERT INTO {sql.name(called)}\nSELECT\n  {listed}\nFROM {view}"
     return {"ddl": sink_table(called, plan, write, columns), "insert": insert}
 
 
@@ -262,7 +271,7 @@ def _marks(plan: Plan) -> tuple[str, ...]:
     return ("op",) if "op" in _results(plan) else ()
 
 
-def _readable(sources: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, str]]) -> str:
+def _readable(sources: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> str:
     parts: list[str] = []
     for one in sources:
         intake = sql.name(one["intake"])
@@ -281,5 +290,15 @@ def _readable(sources: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[st
     if not outputs:
         parts.append("-- no sink: `run` keeps what a bounded input gives")
     for output in outputs:
-        parts += ["-- a sink", f"{output['ddl']};", f"{output['insert']};"]
+        parts += ["-- a sink", f"{output['ddl']};"]
+        if "lines" in output:
+            parts.append(_written(output["lines"]))
+        parts.append(f"{output['insert']};")
     return "\n\n".join(parts) + "\n"
+
+
+def _written(lines: Mapping[str, Any]) -> str:
+    """What the job does where it writes the records of a sink itself."""
+    said = f"-- here the job writes each row of `results` as JSON, the table {sql.name(lines['view'])}:\n"
+    said += f"--   `record` has {', '.join(lines['columns'])}"
+    return said + (f"\n--   `key` has {', '.join(lines['key'])}" if lines["key"] else "")

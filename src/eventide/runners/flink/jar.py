@@ -25,11 +25,15 @@ def jar_path() -> Path:
     raise FlinkError("the jar of the Flink job is not built: run `make flink/target/eventide-flink.jar`")
 
 
+def seal(jar: Path) -> str:
+    """What tells a jar from others: the job refuses to run where the cluster's class path has another one of it."""
+    return hashlib.sha256(jar.read_bytes()).hexdigest()[:16]
+
+
 def uploaded(rest: Rest, jar: Path) -> str:
     """The cluster's name for a jar, which is brought there unless it has it."""
-    content = jar.read_bytes()
-    name = f"{jar.stem}-{hashlib.sha256(content).hexdigest()[:16]}.jar"
+    name = f"{jar.stem}-{seal(jar)}.jar"
     there = [file["id"] for file in rest.get("/jars").get("files", ()) if file.get("name") == name]
     if there:
         return str(there[0])
-    return str(rest.upload(name, content)["filename"]).rsplit("/", 1)[-1]
+    return str(rest.upload(name, jar.read_bytes())["filename"]).rsplit("/", 1)[-1]

@@ -23,7 +23,7 @@ from eventide.plan import Plan
 from eventide.plan.check import check
 from eventide.runners.flink.accounts import accounting_of, watermark_of
 from eventide.runners.flink.compile import compile_plan
-from eventide.runners.flink.jar import jar_path
+from eventide.runners.flink.jar import jar_path, seal
 from eventide.runners.flink.kept import Kept, cleared, is_here, keeping, unkept
 from eventide.runners.flink.logs import known_logs
 from eventide.runners.flink.remote import ENDED, Job, Start, begin
@@ -118,7 +118,7 @@ class FlinkRun:
         """Stop with a savepoint and go on from it with another parallelism; the answer does not change."""
         _check_parallelism(parallelism)
         saved = self.job.stop()
-        arguments = _arguments(self.plan, parallelism, self.start.settings)
+        arguments = _arguments(self.plan, parallelism, self.start.settings, self.jar)
         self.start = replace(self.start, arguments=arguments, parallelism=parallelism, savepoint=saved)
         self.job = begin(self.job.rest, self.jar, self.start)
         return self
@@ -175,7 +175,7 @@ def submit(  # noqa: PLR0913 - settings of a run, each with a default
         whole = kept.added_to(plan)
         saved = None if start_from is None else fspath(start_from)
         chosen = _settings(name, every_us) | dict(settings or {})
-        start = Start(_arguments(whole, parallelism, chosen), parallelism, chosen, saved)
+        start = Start(_arguments(whole, parallelism, chosen, jar), parallelism, chosen, saved)
         _check_slots(rest, parallelism)
         return FlinkRun(whole, begin(rest, jar, start), kept, start, jar)
 
@@ -219,8 +219,10 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     return outcome
 
 
-def _arguments(plan: Plan, parallelism: int, settings: Mapping[str, str]) -> tuple[str, ...]:
-    """The program's arguments: the compiled plan. Raises `PlanError` with all that Flink cannot run of it."""
+def _arguments(plan: Plan, parallelism: int, settings: Mapping[str, str], jar: Path) -> tuple[str, ...]:
+    """The program's arguments: the compiled plan, and which jar it is for. Raises `PlanError` with all that Flink
+    cannot run of it.
+    """
     compiled = compile_plan(plan, parallelism=parallelism, logs=known_logs(plan))
     if compiled.gaps:
         remedy = "Change it, or run the plan embedded"
@@ -228,7 +230,7 @@ def _arguments(plan: Plan, parallelism: int, settings: Mapping[str, str]) -> tup
     tree = json.loads(compiled.job)
     tree["settings"] |= settings
     text = json.dumps(tree, separators=(",", ":"))
-    return ("--plan", base64.urlsafe_b64encode(text.encode()).decode())
+    return ("--plan", base64.urlsafe_b64encode(text.encode()).decode(), "--jar", seal(jar))
 
 
 def _settings(name: str, every_us: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -50,6 +51,31 @@ def is_upserted(write: Write, columns: Mapping[str, pl.DataType]) -> bool:
     return isinstance(write.sink, KafkaSink) and write.sink.writing.retractions == "tombstone" and "op" in columns
 
 
+def is_lines(write: Write, columns: Mapping[str, pl.DataType]) -> bool:
+    """True when the job itself writes the records of results as JSON, and the sink's table takes them as bytes."""
+    return isinstance(write.sink, FileSink | KafkaSink) and not is_upserted(write, columns)
+
+
+def lines_table(
+    called: str, plan: Plan, write: Write, columns: Mapping[str, pl.DataType]
+) -> tuple[str, dict[str, Any]]:
+    """The statement that names the table of such a sink, and how the job writes its records."""
+    sink = write.sink
+    listed = ["`record` BYTES"]
+    key: tuple[str, ...] = ()
+    if isinstance(sink, FileSink):
+        settings = {"connector": "filesystem", "path": str(Path(sink.path).absolute()), "format": "raw"} | _rolling()
+    else:
+        assert isinstance(sink, KafkaSink), "a sink with gaps is not compiled"
+        settings = {"connector": "kafka", **_topic(called, sink), "value.format": "raw"}
+        key = sink.writing.key or identity_of(plan, columns)
+    if key:
+        listed.append("`key` BYTES")
+        settings |= {"key.format": "raw", "key.fields": "key", "value.fields-include": "EXCEPT_KEY"}
+    view = called.replace("sink", "records")
+    return sql.table(called, listed, settings), {"view": view, "columns": list(columns), "key": list(key)}
+
+
 def _tombstone_gaps(plan: Plan, write: Write, sink: KafkaSink) -> Iterator[str]:
     columns = Pipeline.of(plan, 1).output_schema(write.output)
     if not is_upserted(write, columns):
@@ -69,19 +95,14 @@ def sink_table(called: str, plan: Plan, write: Write, columns: Mapping[str, pl.D
     if isinstance(sink, FileSink):
         settings = {"connector": "filesystem", "path": str(Path(sink.path).absolute()), "format": "json"}
         settings |= {"json.timestamp-format.standard": "ISO-8601", "json.encode.decimal-as-plain-number": "true"}
-        settings |= {f"sink.rolling-policy.{name}": value for name, value in _ROLLING.items()}
-        return sql.table(called, listed, settings)
+        return sql.table(called, listed, settings | _rolling())
     assert isinstance(sink, KafkaSink), "a sink with gaps is not compiled"
     upserts = is_upserted(write, columns)
     settings = {
         "connector": "upsert-kafka" if upserts else "kafka",
-        "topic": sink.topic,
-        "properties.bootstrap.servers": sink.connection.servers,
+        **_topic(called, sink),
         "value.format": "json",
         "value.json.timestamp-format.standard": "ISO-8601",
-        "sink.delivery-guarantee": "exactly-once",
-        "sink.transactional-id-prefix": f"eventide-{called}-{sink.topic}",
-        "properties.transaction.timeout.ms": "600000",
     }
     key = sink.writing.key or (() if write.output in (LATE, DEAD_LETTERS) else identity_of(plan, columns))
     if upserts:
@@ -91,6 +112,20 @@ def sink_table(called: str, plan: Plan, write: Write, columns: Mapping[str, pl.D
     if key:
         settings |= {"key.format": "json", "key.json.timestamp-format.standard": "ISO-8601"}
     return sql.table(called, listed, settings)
+
+
+def _rolling() -> dict[str, str]:
+    return {f"sink.rolling-policy.{name}": value for name, value in _ROLLING.items()}
+
+
+def _topic(called: str, sink: KafkaSink) -> dict[str, str]:
+    return {
+        "topic": sink.topic,
+        "properties.bootstrap.servers": sink.connection.servers,
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": f"eventide-{called}-{sink.topic}",
+        "properties.transaction.timeout.ms": "600000",
+    }
 
 
 def column_type(kind: pl.DataType) -> str:

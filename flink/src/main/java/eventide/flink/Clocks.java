@@ -127,6 +127,13 @@ final class Clocks {
         return all;
     }
 
+    /** Moves the stream watermark on, if the move of one log from an instant may do so: only the logs that are last hold it. */
+    void settle(long from) {
+        if (from <= stream) {
+            settle();
+        }
+    }
+
     /** Moves the stream watermark on. */
     void settle() {
         long least = Instants.END_OF_TIME;

@@ -53,7 +53,8 @@ final class Content {
                 terms[place].add(null, event);
                 continue;
             }
-            Object value = aggregate.counted(values[keys + aggregate.input()]);
+            Object given = values[keys + aggregate.input()];
+            Object value = terms[place] instanceof Term.Tally ? aggregate.counted(given) : given;
             if (value != null) {
                 terms[place].add(value, event);
             }

@@ -27,6 +27,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     static final OutputTag<Event> LATE = new OutputTag<>("late", PlainType.EVENT);
     static final OutputTag<Event> DEAD = new OutputTag<>("dead_letters", PlainType.EVENT);
 
+    /** So long the windows wait for the watermark at most, where they may. */
+    static final long WAIT_MS = 10;
+
     private final Plan plan;
     private final Guards guards;
     private final Windows windows;
@@ -36,6 +39,8 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private final boolean byKey;
     private final int[] kept;
     private final Grain grain;
+    /** The watermark moves with almost every event, and nothing changes when the windows hear of it a little later. */
+    private final boolean mayWait;
     private final Grid filled;
 
     private transient Clocks clocks;
@@ -48,6 +53,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private transient long sent;
     private transient long sentGrain;
     private transient Counters counters;
+    private transient LogClock last;
+    /** The windows are about to be told how far the door is. */
+    private transient boolean timed;
 
     Door(Plan plan) {
         this.plan = plan;
@@ -59,6 +67,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         this.byKey = plan.closesByKey();
         this.kept = plan.window() == null ? null : Narrow.places(plan);
         this.grain = plan.window() == null ? null : Grain.of(plan.window());
+        this.mayWait = plan.window() != null && Grain.mayWait(plan);
         this.filled = plan.window() != null && plan.window().fill() ? Grid.of(plan.window()) : null;
     }
 
@@ -142,9 +151,19 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     @Override
     public void processElement(StreamRecord<Event> record) {
         Event event = record.getValue();
-        LogClock clock = clocks.of(event.log);
+        LogClock clock = clockOf(event.log);
+        if (event.kind == Event.ROW || event.kind == Event.REFUSED) {
+            long before = clock.isAlive() ? clock.watermark : Instants.NO_WATERMARK;
+            take(event, clock);
+            if (clock.watermark != before) {
+                clocks.settle(before);
+                send();
+            } else if (filled != null) {
+                send();
+            }
+            return;
+        }
         switch (event.kind) {
-            case Event.ROW, Event.REFUSED -> take(event, clock);
             case Event.HEARTBEAT -> {
                 clocks.comeBack(clock);
                 clock.watermark = Math.max(clock.watermark, event.time);
@@ -155,6 +174,13 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         }
         clocks.settle();
         send();
+    }
+
+    private LogClock clockOf(String log) {
+        if (last == null || !last.log.equals(log)) {
+            last = clocks.of(log);
+        }
+        return last;
     }
 
     private void take(Event event, LogClock clock) {
@@ -213,7 +239,10 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             }
             return;
         }
-        output.collect(new StreamRecord<>(verdict == null ? event : event.with(Narrow.of(event.values, kept))));
+        if (verdict != null) {
+            event.values = Narrow.of(event.values, kept);
+        }
+        output.collect(new StreamRecord<>(event));
     }
 
     /** Without windows a row behind its watermark is late, whatever filters behind the door say of it. */
@@ -247,11 +276,43 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             return;
         }
         long reached = stream == Instants.END_OF_TIME ? Long.MAX_VALUE : grain.of(stream);
-        if (reached != sentGrain) {
-            sent = stream;
-            sentGrain = reached;
-            output.emitWatermark(new Watermark(Instants.toFlink(stream)));
+        if (reached == sentGrain) {
+            return;
         }
+        if (mayWait && stream != Instants.END_OF_TIME) {
+            tellSoon(getProcessingTimeService().getCurrentProcessingTime());
+            return;
+        }
+        tell(stream, reached);
+    }
+
+    private void tell(long stream, long reached) {
+        sent = stream;
+        sentGrain = reached;
+        output.emitWatermark(new Watermark(Instants.toFlink(stream)));
+    }
+
+    private void tellSoon(long now) {
+        if (!timed) {
+            timed = true;
+            getProcessingTimeService().registerTimer(now + WAIT_MS, at -> {
+                timed = false;
+                tellNow();
+            });
+        }
+    }
+
+    private void tellNow() {
+        long stream = clocks.stream();
+        if (mayWait && stream != sent) {
+            tell(stream, stream);
+        }
+    }
+
+    /** What a checkpoint has seen has come out of the windows in front of it. */
+    @Override
+    public void prepareSnapshotPreBarrier(long checkpoint) {
+        tellNow();
     }
 
     /** Only the end of all input comes from in front of the door: what time it is, the door itself finds out. */

@@ -15,6 +15,16 @@ record Grain(long step, long offset) implements Serializable {
         return new Grain(step, window.offsetUs());
     }
 
+    /**
+     * True where the windows may hear of the watermark a little later: each comes out once, at its end, and what an event does is said by
+     * the watermark that it carries. Grids are told seldom anyway.
+     */
+    static boolean mayWait(Plan plan) {
+        Plan.Window window = plan.window();
+        boolean once = window.lateUs() == 0 && window.early() == null && !window.fill() && !plan.closesByKey();
+        return once && !window.kind().equals("sliding") && !window.kind().equals("count");
+    }
+
     long of(long watermark) {
         return step == 1 ? watermark : Math.floorDiv(watermark - offset, step);
     }

@@ -16,11 +16,12 @@ import org.apache.flink.table.connector.ChangelogMode;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.types.Row;
 
-/** A plan on Flink: tables, then the door, then windows, then tables again. Arguments: --plan and the plan's JSON in base64. */
+/** A plan on Flink: tables, then the door, then windows, then tables again. Arguments: --plan and the plan's JSON in base64, --jar and the seal of the jar. */
 public final class Job {
     private Job() {}
 
     public static void main(String[] arguments) throws Exception {
+        Seal.check(arguments);
         Plan plan = Plan.ofArguments(arguments);
         StreamExecutionEnvironment environment =
                 StreamExecutionEnvironment.getExecutionEnvironment(Configuration.fromMap(plan.settings()));
@@ -33,26 +34,33 @@ public final class Job {
     static void build(Plan plan, StreamExecutionEnvironment environment) {
         StreamTableEnvironment tables = StreamTableEnvironment.create(environment);
         tables.getConfig().set("table.local-time-zone", "UTC");
-        DataStream<Event> events = read(plan, tables);
+        DataStream<Event> events = read(plan, tables, environment.getParallelism());
         SingleOutputStreamOperator<Event> judged = door(plan, events, environment.getParallelism());
         SingleOutputStreamOperator<Row> results = plan.window() == null ? null : windows(plan, judged);
         show(plan, tables, judged, results);
         write(plan, tables);
     }
 
-    private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables) {
+    private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables, int parallelism) {
         DataStream<Event> all = null;
         for (Plan.Source source : plan.sources()) {
-            DataStream<Event> events = read(plan, source, tables);
+            DataStream<Event> events = read(plan, source, tables, parallelism);
             all = all == null ? events : all.union(events);
         }
         return all;
     }
 
-    private static DataStream<Event> read(Plan plan, Plan.Source source, StreamTableEnvironment tables) {
+    private static DataStream<Event> read(Plan plan, Plan.Source source, StreamTableEnvironment tables, int parallelism) {
         tables.executeSql(source.ddl());
-        SingleOutputStreamOperator<Event> records = rows(tables, tables.sqlQuery(source.query()))
-                .process(new Intake(source, source.select() != null), PlainType.EVENT).name("intake " + source.name()).uid(source.intake());
+        DataStream<Pack> packs = rows(tables, tables.sqlQuery(source.query()))
+                .transform("packs " + source.name(), PlainType.PACK, new Packer(source)).uid(source.intake() + " packs");
+        boolean dealt = dealsPacks(plan, parallelism);
+        DataStream<Pack> mine = dealt ? packs.partitionCustom(toDoor(plan), pack -> pack.log) : packs;
+        SingleOutputStreamOperator<Event> records =
+                mine.process(new Intake(source, source.select() != null), PlainType.events(plan)).name("intake " + source.name()).uid(source.intake());
+        if (dealt) {
+            records.setParallelism(doors(plan, parallelism));
+        }
         if (source.select() == null) {
             return records;
         }
@@ -61,7 +69,7 @@ public final class Job {
         DataStream<Row> typed = records.map(new Tables.ToRow(shape), shape.information()).name("columns " + source.name());
         tables.createTemporaryView(source.intake(), tables.fromDataStream(typed, shape.schema(List.of()).build()));
         DataStream<Event> selected = rows(tables, tables.sqlQuery(source.select()))
-                .map(new Tables.ToEvent(plan.columns()), PlainType.EVENT).name("events " + source.name());
+                .map(new Tables.ToEvent(plan.columns()), PlainType.events(plan)).name("events " + source.name());
         return selected.union(refused);
     }
 
@@ -72,21 +80,41 @@ public final class Job {
 
     /** All rows of a log meet the same door. */
     private static SingleOutputStreamOperator<Event> door(Plan plan, DataStream<Event> events, int parallelism) {
-        List<String> logs = plan.logs();
-        Partitioner<String> toDoor = (log, many) -> Door.of(log, logs, many);
-        DataStream<Event> dealt = parallelism == 1 ? events : events.partitionCustom(toDoor, event -> event.log);
-        SingleOutputStreamOperator<Event> judged = dealt.transform("door", PlainType.EVENT, new Door(plan)).uid("door");
+        boolean dealt = parallelism == 1 || dealsPacks(plan, parallelism);
+        DataStream<Event> mine = dealt ? events : events.partitionCustom(toDoor(plan), event -> event.log);
+        SingleOutputStreamOperator<Event> judged = mine.transform("door", PlainType.events(plan), new Door(plan)).uid("door");
         return parallelism == 1 ? judged : judged.setParallelism(doors(plan, parallelism));
     }
 
-    /** How many doors there are: one alone where what closes a window depends on all logs together. */
+    private static Partitioner<String> toDoor(Plan plan) {
+        List<String> logs = plan.logs();
+        return (log, many) -> Door.of(log, logs, many);
+    }
+
+    /**
+     * True when records are dealt out to doors as they stand and read there: that is much less to send. Where one door alone has all logs,
+     * records are read where they come in, and where SQL lies in front of the door, it works as parallel as its sources.
+     */
+    static boolean dealsPacks(Plan plan, int parallelism) {
+        boolean selects = plan.sources().stream().anyMatch(source -> source.select() != null);
+        return parallelism > 1 && !isAlone(plan) && (!selects || doors(plan, parallelism) == parallelism);
+    }
+
+    /** How many doors there are. */
     static int doors(Plan plan, int parallelism) {
         if (plan.eventTime() == null) {
             return parallelism;
         }
+        return isAlone(plan) ? 1 : Math.min(parallelism, plan.logs().size());
+    }
+
+    /** True for one door alone, where what closes a window depends on all logs together. */
+    private static boolean isAlone(Plan plan) {
+        if (plan.eventTime() == null) {
+            return false;
+        }
         boolean fills = plan.window() != null && plan.window().fill();
-        boolean alone = fills || !plan.namesAllLogs() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
-        return alone ? 1 : Math.min(parallelism, plan.logs().size());
+        return fills || !plan.namesAllLogs() || plan.closesByKey() || plan.eventTime().idleAfterUs() != Instants.UNKNOWN;
     }
 
     private static SingleOutputStreamOperator<Row> windows(Plan plan, SingleOutputStreamOperator<Event> judged) {
@@ -136,9 +164,18 @@ public final class Job {
     }
 
     private static void showResults(Plan plan, StreamTableEnvironment tables, SingleOutputStreamOperator<Row> results) {
+        for (Plan.Output output : plan.outputs()) {
+            if (output.lines() != null) {
+                Written written = new Written(plan, output.lines());
+                DataStream<RowData> records = results.map(written, written.information()).name(output.lines().view());
+                tables.createTemporaryView(output.lines().view(), tables.fromDataStream(records));
+            }
+        }
         Tables.Shape shape = Results.results(plan);
-        DataStream<Row> shown = results.map(Results.ToResult.of(shape, false), shape.information()).name("results");
-        tables.createTemporaryView("results", tables.fromDataStream(shown, shape.schema(List.of()).build()));
+        if (plan.outputs().stream().anyMatch(output -> output.lines() == null)) {
+            DataStream<Row> shown = results.map(Results.ToResult.of(shape, false), shape.information()).name("results");
+            tables.createTemporaryView("results", tables.fromDataStream(shown, shape.schema(List.of()).build()));
+        }
         if (!plan.identity().isEmpty()) {
             DataStream<Row> changes = results.map(Results.ToResult.of(shape, true), shape.information()).name("changes");
             Schema keyed = shape.schema(plan.identity()).primaryKey(plan.identity()).build();

@@ -31,7 +31,7 @@ final class JsonTokens implements Serializable {
     }
 
     /** The member of a record that is the column; null when it lies deeper. */
-    private static String member(Typing typing) {
+    static String member(Typing typing) {
         if (typing.path() == null) {
             return typing.name();
         }
@@ -41,10 +41,14 @@ final class JsonTokens implements Serializable {
 
     /** The columns of a record; null where the tree has to say. The record is text in ASCII. */
     Object[] read(byte[] record) {
+        return read(record, 0, record.length);
+    }
+
+    Object[] read(byte[] bytes, int from, int length) {
         if (!flat) {
             return null;
         }
-        try (JsonParser parser = FACTORY.createParser(record)) {
+        try (JsonParser parser = FACTORY.createParser(bytes, from, length)) {
             return parser.nextToken() == JsonToken.START_OBJECT ? columns(parser) : null;
         } catch (IOException fault) {
             return null;
@@ -71,7 +75,7 @@ final class JsonTokens implements Serializable {
             expected = place + 1;
         }
         boolean complete = parser.currentToken() == JsonToken.END_OBJECT && parser.nextToken() == null;
-        return complete && areGood(values) ? values : null;
+        return complete && areGood(typings, values) ? values : null;
     }
 
     private int placeOf(String name, int expected) {
@@ -100,7 +104,8 @@ final class JsonTokens implements Serializable {
         return false;
     }
 
-    private boolean areGood(Object[] values) {
+    /** True when nothing refuses a value. */
+    static boolean areGood(Typing[] typings, Object[] values) {
         for (int place = 0; place < values.length; place++) {
             if (typings[place].refusal(values[place], values[place] == null ? null : "") != null) {
                 return false;

@@ -7,10 +7,16 @@ import org.apache.flink.api.common.typeutils.TypeSerializer;
 /** The type of a stream of our own values. */
 final class PlainType<T> extends TypeInformation<T> {
     static final PlainType<Event> EVENT = new PlainType<>(Event.class, EventSerializer.INSTANCE);
+    static final PlainType<Pack> PACK = new PlainType<>(Pack.class, Pack.Serializer.INSTANCE);
     static final PlainType<Key> KEY = new PlainType<>(Key.class, Key.Serializer.INSTANCE);
 
     private final Class<T> type;
     private final TypeSerializer<T> serializer;
+
+    /** Events between the tasks of one plan. */
+    static PlainType<Event> events(Plan plan) {
+        return new PlainType<>(Event.class, new EventSerializer(plan.logs()));
+    }
 
     static PlainType<Slice> slices(Plan plan) {
         return new PlainType<>(Slice.class, new SliceSerializer(plan.window().aggregates()));
@@ -53,7 +59,7 @@ final class PlainType<T> extends TypeInformation<T> {
 
     @Override
     public TypeSerializer<T> createSerializer(SerializerConfig config) {
-        return serializer;
+        return serializer.duplicate();
     }
 
     @Override

@@ -23,7 +23,7 @@ record Plan(
         List<String> identity,
         Map<String, String> settings)
         implements Serializable {
-    static final int VERSION = 2;
+    static final int VERSION = 3;
 
     /** A column and its type: integer, float, string, boolean or instant; at a source with the rules of its field. */
     record Column(String name, String type, String path, String unit, boolean nullable, String minimum, String maximum)
@@ -67,8 +67,11 @@ record Plan(
             boolean fill)
             implements Serializable {}
 
-    /** A statement that writes a named output. */
-    record Output(String ddl, String insert) implements Serializable {}
+    /** A statement that writes a named output; {@code lines} where the job itself writes the records of its sink. */
+    record Output(String ddl, String insert, Lines lines) implements Serializable {}
+
+    /** Results as records of JSON: the view that has them, their columns, and the columns of their keys, where the sink has keys. */
+    record Lines(String view, List<String> columns, List<String> key) implements Serializable {}
 
     static Plan ofArguments(String[] arguments) throws IOException {
         for (int place = 0; place + 1 < arguments.length; place++) {
@@ -90,7 +93,7 @@ record Plan(
                 each(tree.path("sources"), Plan::source), columns, late(tree.path("late"), columns), text(tree, "time"),
                 tree.hasNonNull("event_time") ? eventTime(tree.path("event_time")) : null,
                 tree.hasNonNull("window") ? window(tree.path("window")) : null,
-                each(tree.path("outputs"), one -> new Output(text(one, "ddl"), text(one, "insert"))),
+                each(tree.path("outputs"), Plan::output),
                 each(tree.path("identity"), JsonNode::asText), settings(tree.path("settings")));
     }
 
@@ -158,6 +161,13 @@ record Plan(
         return new Column(
                 text(one, "name"), text(one, "type"), text(one, "path"), one.path("unit").asText("ms"), one.path("nullable").asBoolean(true),
                 text(one, "minimum"), text(one, "maximum"));
+    }
+
+    private static Output output(JsonNode one) {
+        JsonNode lines = one.path("lines");
+        return new Output(text(one, "ddl"), text(one, "insert"), lines.isObject()
+                ? new Lines(text(lines, "view"), each(lines.path("columns"), JsonNode::asText), each(lines.path("key"), JsonNode::asText))
+                : null);
     }
 
     private static EventTime eventTime(JsonNode one) {

@@ -22,11 +22,13 @@ final class RecordReader implements Serializable {
 
     private final Plan.Source source;
     private final List<Typing> typings;
+    private final FlatJson flat;
     private final JsonTokens tokens;
 
     RecordReader(Plan.Source source) {
         this.source = source;
         this.typings = source.columns().stream().map(Typing::of).toList();
+        this.flat = new FlatJson(typings);
         this.tokens = new JsonTokens(typings);
     }
 
@@ -49,28 +51,40 @@ final class RecordReader implements Serializable {
     }
 
     Read read(byte[] bytes, int[] header) {
+        return read(bytes, 0, bytes.length, header);
+    }
+
+    /** The record that stands in so many bytes. */
+    Read read(byte[] bytes, int from, int length, int[] header) {
         boolean csv = source.format().equals("csv");
-        if (isAscii(bytes)) {
-            Object[] values = csv ? null : tokens.read(bytes);
+        if (!csv) {
+            Object[] values = flat.read(bytes, from, from + length);
             if (values != null) {
                 return new Read(values, null, null, null);
             }
-            String text = new String(bytes, StandardCharsets.ISO_8859_1);
+        }
+        if (isAscii(bytes, from, length)) {
+            Object[] values = csv ? null : tokens.read(bytes, from, length);
+            if (values != null) {
+                return new Read(values, null, null, null);
+            }
+            String text = new String(bytes, from, length, StandardCharsets.ISO_8859_1);
             return csv ? csv(text, header) : byTree(text);
         }
         String text;
         try {
-            text = StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT).decode(ByteBuffer.wrap(bytes)).toString();
+            ByteBuffer record = ByteBuffer.wrap(bytes, from, length);
+            text = StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT).decode(record).toString();
         } catch (CharacterCodingException fault) {
-            return new Read(null, "not UTF-8", null, new String(bytes, StandardCharsets.UTF_8));
+            return new Read(null, "not UTF-8", null, new String(bytes, from, length, StandardCharsets.UTF_8));
         }
         return csv ? csv(text, header) : byTree(text);
     }
 
     /** True for text of one byte a character, without the one that is zero. */
-    private static boolean isAscii(byte[] bytes) {
-        for (byte one : bytes) {
-            if (one <= 0) {
+    private static boolean isAscii(byte[] bytes, int from, int length) {
+        for (int at = from; at < from + length; at++) {
+            if (bytes[at] <= 0) {
                 return false;
             }
         }

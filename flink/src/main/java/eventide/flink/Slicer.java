@@ -20,8 +20,8 @@ final class Slicer extends AbstractStreamOperator<Slice> implements OneInputStre
     private final List<Aggregate> aggregates;
     private final int keys;
 
-    /** Slices by key, for a place in time and the first window that counts. */
-    private record Pane(long start, long from, Map<Key, Slice> slices) {}
+    /** Slices by key (a text alone stands for its key), for a place in time and the first window that counts. */
+    private record Pane(long start, long from, Map<Object, Slice> slices) {}
 
     private record Place(long start, long from) {}
 
@@ -45,12 +45,12 @@ final class Slicer extends AbstractStreamOperator<Slice> implements OneInputStre
     public void processElement(StreamRecord<Event> record) {
         Event event = record.getValue();
         long start = slicing.start(event.time);
-        Map<Key, Slice> slices = paneOf(start, slicing.from(start, event.before)).slices;
-        Key key = Key.of(event.values, keys);
-        Slice slice = slices.get(key);
+        Map<Object, Slice> slices = paneOf(start, slicing.from(start, event.before)).slices;
+        Object name = keys == 1 && event.values[0] instanceof String text ? text : Key.of(event.values, keys);
+        Slice slice = slices.get(name);
         if (slice == null) {
-            slice = new Slice(key, start, last.from, Content.terms(aggregates));
-            slices.put(key, slice);
+            slice = new Slice(Key.of(event.values, keys), start, last.from, Content.terms(aggregates));
+            slices.put(name, slice);
             waiting++;
         }
         Content.add(slice.terms, aggregates, event.values, keys, event);

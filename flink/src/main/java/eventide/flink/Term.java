@@ -116,6 +116,23 @@ abstract class Term {
 
         @Override
         void take(Object value, Event event) {
+            if (value instanceof Double x && least instanceof Double low && !x.isNaN() && !low.isNaN()) {
+                takeNumber(x, low, (Double) most);
+            } else {
+                takeAny(value);
+            }
+        }
+
+        /** Numbers among numbers; which zero is kept does not show. */
+        private void takeNumber(Double x, double low, double high) {
+            if (x < low) {
+                least = x;
+            } else if (x > high) {
+                most = x;
+            }
+        }
+
+        private void takeAny(Object value) {
             boolean isNan = value instanceof Double number && number.isNaN();
             if (least == null || isNan(least) || !isNan && Values.compare(value, least) < 0) {
                 least = value;

@@ -2,14 +2,11 @@ package eventide.flink;
 
 import java.io.Serializable;
 import java.math.BigDecimal;
-import java.util.regex.Pattern;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 
 /** What a column must be: from text or JSON to its type, and why a value is refused. */
 record Typing(String name, String type, String path, String unit, boolean nullable, Double minimum, Double maximum, String minimumText, String maximumText)
         implements Serializable {
-    private static final Pattern WHOLE = Pattern.compile("[+-]?[0-9]{1,19}");
-    private static final Pattern NUMBER = Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?");
     private static final int SHOWN = 40;
     /** Times are smaller than this, before 1970 and after it. */
     private static final long MOST_US = 1L << 62;
@@ -67,7 +64,9 @@ record Typing(String name, String type, String path, String unit, boolean nullab
     }
 
     private static Object whole(String text) {
-        if (!WHOLE.matcher(text).matches()) {
+        int from = text.startsWith("-") || text.startsWith("+") ? 1 : 0;
+        int end = digits(text, from);
+        if (end != text.length() || end == from || end - from > 19) {
             return null;
         }
         try {
@@ -78,7 +77,7 @@ record Typing(String name, String type, String path, String unit, boolean nullab
     }
 
     private static Object number(String text) {
-        if (NUMBER.matcher(text).matches()) {
+        if (isNumber(text)) {
             return Double.valueOf(text);
         }
         String word = text.startsWith("-") || text.startsWith("+") ? text.substring(1) : text;
@@ -87,6 +86,38 @@ record Typing(String name, String type, String path, String unit, boolean nullab
             case "inf", "infinity" -> text.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
             default -> null;
         };
+    }
+
+    /** A sign, digits with a point among them, in front of them or behind them, an exponent: all but the digits may be missing. */
+    static boolean isNumber(String text) {
+        int from = text.startsWith("-") || text.startsWith("+") ? 1 : 0;
+        int at = digits(text, from);
+        int many = at - from;
+        if (at < text.length() && text.charAt(at) == '.') {
+            int behind = digits(text, at + 1);
+            many += behind - at - 1;
+            at = behind;
+        }
+        if (many == 0 || at == text.length()) {
+            return many > 0;
+        }
+        if (text.charAt(at) != 'e' && text.charAt(at) != 'E') {
+            return false;
+        }
+        int begin = at + 1;
+        if (begin < text.length() && (text.charAt(begin) == '+' || text.charAt(begin) == '-')) {
+            begin++;
+        }
+        return begin < text.length() && digits(text, begin) == text.length();
+    }
+
+    /** Where digits that begin at a place end. */
+    private static int digits(String text, int from) {
+        int at = from;
+        while (at < text.length() && text.charAt(at) >= '0' && text.charAt(at) <= '9') {
+            at++;
+        }
+        return at;
     }
 
     private static Object truth(String text) {
@@ -98,7 +129,7 @@ record Typing(String name, String type, String path, String unit, boolean nullab
     }
 
     private Object instant(String text) {
-        if (NUMBER.matcher(text).matches()) {
+        if (isNumber(text)) {
             return since(new BigDecimal(text));
         }
         long micros = Times.micros(text);
@@ -138,6 +169,11 @@ record Typing(String name, String type, String path, String unit, boolean nullab
             return "below minimum " + minimumText + ": " + shown(raw);
         }
         return maximum != null && ((Number) value).doubleValue() > maximum ? "above maximum " + maximumText + ": " + shown(raw) : null;
+    }
+
+    /** True when some value of the right type would be refused, or none. */
+    boolean refuses() {
+        return !nullable || minimum != null || maximum != null;
     }
 
     private static String shown(String raw) {

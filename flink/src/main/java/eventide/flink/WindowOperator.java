@@ -106,11 +106,13 @@ final class WindowOperator extends AbstractStreamOperator<Row>
             state = new KeyState();
         }
         reach(state, key, event.closed);
-        Event inner = event.with(Narrow.of(event.values, inputs));
-        Windows.Verdict verdict = windows.add(state, key, inner, closing(state), this);
+        Object[] whole = event.values;
+        event.values = Narrow.of(whole, inputs);
+        Windows.Verdict verdict = windows.add(state, key, event, closing(state), this);
         if (judges) {
             accountOf(event.log).count(verdict);
             if (verdict == Windows.Verdict.LATE && !"drop".equals(window.policy())) {
+                event.values = whole;
                 output.collect(Door.LATE, new StreamRecord<>(event));
             }
         }

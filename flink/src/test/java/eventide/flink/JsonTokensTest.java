@@ -3,6 +3,7 @@ package eventide.flink;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -14,7 +15,7 @@ class JsonTokensTest {
     private static final List<String> VALUES = List.of(
             "1", "-0", "0", "1.5", "-0.0", "1e3", "1.0", "1e999", "12345678901234567890", "-9223372036854775808", "9223372036854775807",
             "4611686018427387903", "4611686018427388", "-4611686018427388", "null", "true", "false", "\"\"", "\"x\"", "\"1\"", "\" 2 \"", "\"nan\"", "\"1970-01-02\"", "\"a\\u00e9\\n\"",
-            "[1]", "{\"v\": 1}", "01", "nan", "1 2", "1}", "\"", "1, \"v\": 2", "\"x\", \"v\": 3", "3, \"v\": \"x\"", "1, \"w\": [1, {\"v\": 2}]",
+            "[1]", "{\"v\": 1}", "01", "nan", "1 2", "1}", "\"", "1, \"v\": 2", "\"x\", \"v\": 3", "3, \"v\": \"x\"", "00.5", "1.", ".5", "-", "--1", "1.5.2", "123456789012345678", "1234567890123456789", "0.123456789012345678", "9007199254740993.0", "tru", "nulll", "\"caf\u00e9\"", "5 ,\t\"v\" :\r\n 6", "1, \"w\": [1, {\"v\": 2}]",
             "1, \"w\": " + "9".repeat(1001), "1, \"w\": [" + "9".repeat(1001) + "]");
 
     private static Plan.Source source(List<Plan.Column> columns) {
@@ -47,6 +48,10 @@ class JsonTokensTest {
         if (quick != null) {
             assertArrayEquals(tree.values(), quick, column + " " + record + " " + tree.reason());
         }
+        Object[] flat = new FlatJson(List.of(Typing.of(column))).read(bytes, 0, bytes.length);
+        if (flat != null) {
+            assertArrayEquals(tree.values(), flat, column + " " + record + " " + tree.reason());
+        }
     }
 
     @Test
@@ -58,6 +63,41 @@ class JsonTokensTest {
         assertArrayEquals(new Object[] {null, 3.0}, tokens.read(ascii("{\"x\": 3}")));
         assertNull(tokens.read(ascii("{\"x\": 10, \"time\": 5}")), "beyond its maximum");
         assertNotNull(new JsonTokens(List.of(Typing.of(x))).read(ascii("{\"x\": \"1\"}")));
+    }
+
+    @Test
+    void plainRecordsAreReadFromTheirBytes() {
+        Plan.Column name = new Plan.Column("name", "string", null, "ms", true, null, null);
+        Plan.Column at = new Plan.Column("at", "instant", "/time", "ms", true, null, null);
+        Plan.Column x = new Plan.Column("x", "float", null, "ms", false, "-1", "9");
+        FlatJson flat = new FlatJson(List.of(Typing.of(name), Typing.of(at), Typing.of(x)));
+        byte[] bytes = ascii("??{\"name\": \"a\", \"time\": 5, \"x\": -0.25, \"y\": true, \"z\": \"b\"} ??");
+        assertArrayEquals(new Object[] {"a", 5_000L, -0.25}, flat.read(bytes, 2, bytes.length - 2));
+        assertNull(flat.read(bytes, 0, bytes.length), "something stands in front");
+        assertArrayEquals(new Object[] {null, null, 3.0}, read(flat, "{\"x\":3}"));
+        assertNull(read(flat, "{\"x\": 10}"), "beyond its maximum");
+        assertNull(read(flat, "{\"time\": 5}"), "x is missing");
+        assertNull(read(flat, "{\"x\": 1, \"y\": []}"), "deeper values are left to others");
+    }
+
+    private static Object[] read(FlatJson flat, String record) {
+        return flat.read(ascii(record), 0, record.length());
+    }
+
+    @Test
+    void doublesFromBytesAreThoseOfJava() {
+        FlatJson flat = new FlatJson(List.of(Typing.of(new Plan.Column("x", "float", null, "ms", true, null, null))));
+        java.util.Random drawn = new java.util.Random(8);
+        int many = 0;
+        for (int number = 0; number < 20_000; number++) {
+            String text = (number % 3 == 0 ? "-" : "") + drawn.nextInt(100_000) + "." + Long.toString(drawn.nextLong(1L << drawn.nextInt(1, 50)));
+            Object[] values = read(flat, "{\"x\": " + text + "}");
+            if (values != null) {
+                assertArrayEquals(new Object[] {Double.parseDouble(text)}, values, text);
+                many++;
+            }
+        }
+        assertTrue(many > 10_000, "most are read: " + many);
     }
 
     @Test

@@ -70,6 +70,7 @@ public final class Play {
                 }
                 number++;
             }
+            stage.rest();
             answer.set("results", results(plan, stage.results));
             answer.set("late", events(stage.late));
             answer.set("dead_letters", events(stage.dead));

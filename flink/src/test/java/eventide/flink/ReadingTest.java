@@ -1,7 +1,9 @@
 package eventide.flink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -24,6 +26,16 @@ class ReadingTest {
         assertEquals(List.of("a", "b,\"c\"", ""), RecordReader.split("a,\"b,\"\"c\"\"\",", ','));
         assertEquals(List.of(""), RecordReader.split("", ','));
         assertNull(RecordReader.split("a,\"b", ','));
+    }
+
+    @Test
+    void numbersHaveDigitsAPointAndAnExponent() {
+        for (String right : List.of("0", "+1", "-1.5", ".5", "5.", "1e3", "1.E-3", "-.5e+10", "007")) {
+            assertTrue(Typing.isNumber(right), right);
+        }
+        for (String wrong : List.of("", "+", ".", "e3", "1e", "1e+", "1.2.3", "1 ", "0x1", "1f", "--1", "1e3.0", "-.e1")) {
+            assertFalse(Typing.isNumber(wrong), wrong);
+        }
     }
 
     @Test

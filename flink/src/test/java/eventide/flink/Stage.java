@@ -28,6 +28,7 @@ final class Stage implements AutoCloseable {
     private final List<WindowHarness<?>> windows = new ArrayList<>();
     private long[] reached;
     private long sent = Long.MIN_VALUE;
+    private long nowMs;
 
     final List<Row> results = new ArrayList<>();
     final List<Event> late = new ArrayList<>();
@@ -110,7 +111,20 @@ final class Stage implements AutoCloseable {
     void take(Event event) throws Exception {
         int door = Door.of(event.log, plan.logs(), doors.size());
         doors.get(door).processElement(new StreamRecord<>(event));
+        if (plan.eventTime() != null && plan.eventTime().idleAfterUs() == Instants.UNKNOWN) {
+            nowMs += Door.WAIT_MS / 2; // a watermark that may wait comes with every second or third event
+            doors.get(door).setProcessingTime(nowMs);
+        }
         flow(door);
+    }
+
+    /** Nothing comes for a while. */
+    void rest() throws Exception {
+        nowMs += Door.WAIT_MS;
+        for (int door = 0; door < doors.size(); door++) {
+            doors.get(door).setProcessingTime(nowMs);
+            flow(door);
+        }
     }
 
     /** The input ends. */
