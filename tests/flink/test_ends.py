@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,12 @@ import pytest
 from tests.flink.feed import SCHEMA, compacted, make_topic, partitions, read_topic, same, send, windows, write_files
 
 import eventide as et
+from eventide.errors import FlinkError
+from eventide.runners.flink.compile import compile_plan
+from eventide.runners.flink.jar import jar_path
 from eventide.runners.flink.kept import read_rows
+from eventide.runners.flink.remote import Start, begin
+from eventide.runners.flink.rest import Rest
 from eventide.runners.flink.run import FlinkRun
 from eventide.testing.services.flink import Flink
 from eventide.testing.services.kafka import Kafka
@@ -138,3 +144,11 @@ def test_upserts_to_postgresql_leave_the_last_row_of_each_window(
         rows = session.execute("select * from doses").fetchall()
     found = pl.DataFrame(rows, schema=expected.results.schema, orient="row")
     same(found.drop("revision"), expected.final().drop("revision"))
+
+
+def test_a_cluster_with_another_release_of_the_job_refuses_it(flink: Flink, tmp_path: Path) -> None:
+    stream = windows(et.read_csv(write_files(tmp_path / "in", EVENTS), schema=SCHEMA))
+    job = compile_plan(stream.write(et.write_ndjson(f"{tmp_path}/out/")).plan).job
+    plan = base64.urlsafe_b64encode(job.encode()).decode()
+    with pytest.raises(FlinkError, match="another release of the job"):
+        begin(Rest(flink.address), jar_path(), Start(("--plan", plan, "--jar", "0" * 16)))

@@ -18,7 +18,7 @@ import yaml
 
 from eventide.errors import FlinkError
 from eventide.runners.flink.distribution import JOB_MANAGER, TASK_MANAGER, Memory, classpath, java
-from eventide.runners.flink.jar import jar_path
+from eventide.runners.flink.jar import JAR, jar_path
 from eventide.runners.flink.rest import Rest
 from eventide.servers.process import Process, free_port
 
@@ -50,7 +50,8 @@ logger.pekko.level = WARN
 @dataclass
 class Cluster:
     """A cluster that this program starts. `settings` are further settings of Flink's `config.yaml`. A detached cluster
-    goes on when this program ends. `java_options` are for all its processes.
+    goes on when this program ends. `java_options` are for all its processes. With `holds_job` our job is in the class
+    path, where what Java has compiled of it serves all jobs; without it each job brings its own.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Cluster:
     settings: Mapping[str, object] = field(default_factory=dict)
     detached: bool = False
     java_options: Sequence[str] = ()
+    holds_job: bool = True
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -120,13 +122,13 @@ class Cluster:
         return made
 
     def _lay_jar(self) -> None:
-        """Put our job into the class path: what Java has compiled of it then serves the next job too. It is a copy,
-        because a jar must not change under a running process.
-        """
-        place = self.folder / "lib"
-        place.mkdir(parents=True, exist_ok=True)
-        with suppress(FlinkError):  # without a jar there is a cluster for other jobs
-            shutil.copy(jar_path(), place / "eventide-flink.jar")
+        """Put our job into the class path. It is a copy, because a jar must not change under a running process."""
+        place = self.folder / "lib" / JAR
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        if self.holds_job:
+            with suppress(FlinkError):  # without a jar there is a cluster for other jobs
+                shutil.copy(jar_path(), place)
 
     def _classpath(self) -> str:
         return f"{classpath()}:{self.folder / 'lib'}/*"
@@ -160,7 +162,7 @@ class Cluster:
             "rest.address": here,
             "rest.bind-address": here,
             "rest.port": self.port,
-            "classloader.parent-first-patterns.additional": "eventide.flink.",
+            "classloader.parent-first-patterns.additional": "eventide.flink." if self.holds_job else "",
             "web.upload.dir": str(self.folder / "web"),
             "io.tmp.dirs": str(self.folder / "tmp"),
             "execution.checkpointing.dir": (self.folder / "checkpoints").absolute().as_uri(),

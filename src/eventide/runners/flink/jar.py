@@ -12,9 +12,10 @@ from eventide.errors import FlinkError
 from eventide.runners.flink.rest import Rest
 
 MAIN = "eventide.flink.Job"
-_NAME = "eventide-flink.jar"
-_BESIDE = Path(__file__).with_name(_NAME)
-_BUILT = Path(__file__).resolve().parents[4] / "flink" / "target" / _NAME
+JAR = "eventide-flink.jar"
+"""The jar's name, as it is built."""
+_BESIDE = Path(__file__).with_name(JAR)
+_BUILT = Path(__file__).resolve().parents[4] / "flink" / "target" / JAR
 
 
 def jar_path() -> Path:

@@ -135,6 +135,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             clocks.all().forEach(clock -> clock.seenMs = now);
             lookForSilence();
         }
+        if (clocks.stream() != Instants.NO_WATERMARK) { // Flink forgets watermarks: a log of which nothing more comes would hold up the windows
+            getProcessingTimeService().registerTimer(getProcessingTimeService().getCurrentProcessingTime() + WAIT_MS, at -> send());
+        }
     }
 
     private boolean looksForSilence() {

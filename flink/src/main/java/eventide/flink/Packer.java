@@ -23,7 +23,7 @@ final class Packer extends AbstractStreamOperator<Pack> implements OneInputStrea
     /** The pack of a log that is being filled. */
     private static final class Open {
         final String log;
-        final DataOutputSerializer bytes = new DataOutputSerializer(FULL + 1024);
+        final DataOutputSerializer bytes = new DataOutputSerializer(4096);
         int records;
         long arrived;
 

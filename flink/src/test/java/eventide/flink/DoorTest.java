@@ -3,6 +3,7 @@ package eventide.flink;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
@@ -53,6 +54,45 @@ class DoorTest {
                 harness.processElement(new StreamRecord<>(Plans.event("one", time, "a", time, 1)));
             }
             assertEquals(List.of(0L, 9L), marks(harness));
+        }
+    }
+
+    @Test
+    void aDoorThatWasRestoredTellsItsWatermarkThoughNothingComes() throws Exception {
+        Plan plan = Plans.of("\"one\"", TUMBLING);
+        OperatorSubtaskState saved;
+        try (var harness = door(plan)) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 32L, 1)));
+            saved = harness.snapshot(1, 1);
+        }
+        try (var harness = door(plan)) {
+            harness.initializeState(saved);
+            harness.open();
+            assertEquals(List.of(), marks(harness));
+            harness.setProcessingTime(Door.WAIT_MS);
+            assertEquals(List.of(29L), marks(harness));
+        }
+    }
+
+    @Test
+    void windowsThatComeOutOnceHearOfTheWatermarkALittleLater() throws Exception {
+        String sessions = "\"kind\": \"session\", \"gap_us\": 10, \"policy\": \"side\", \"late_us\": 0";
+        try (var harness = door(Plans.of("\"one\"", sessions))) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 32L, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 42L, 1)));
+            assertEquals(List.of(), marks(harness));
+            harness.setProcessingTime(Door.WAIT_MS);
+            assertEquals(List.of(39L), marks(harness));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 2, "a", 52L, 1)));
+            harness.prepareSnapshotPreBarrier(1);
+            assertEquals(List.of(39L, 49L), marks(harness));
+        }
+        try (var harness = door(Plans.of("\"one\"", sessions.replace("\"late_us\": 0", "\"late_us\": 5")))) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 32L, 1)));
+            assertEquals(List.of(29L), marks(harness), "with lateness each step counts");
         }
     }
 
