@@ -119,6 +119,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                 closed.put(Values.read(in), in.readLong());
             }
             clocks.restoreClosed(closed);
+            clocks.settle(); // what was saved is the least of all doors, and these logs may all be further
         }
     }
 

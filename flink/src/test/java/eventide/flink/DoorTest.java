@@ -6,6 +6,7 @@ import java.util.List;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.Test;
 
@@ -72,6 +73,25 @@ class DoorTest {
             assertEquals(List.of(), marks(harness));
             harness.setProcessingTime(Door.WAIT_MS);
             assertEquals(List.of(29L), marks(harness));
+        }
+    }
+
+    @Test
+    void aDoorWhoseLogsWereAheadOfTheOthersGoesOnFromItsOwn() throws Exception {
+        Plan plan = Plans.of("\"one\", \"two\"", TUMBLING);
+        OperatorSubtaskState saved;
+        try (var harness = door(plan)) {
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 52L, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 32L, 1)));
+            saved = harness.snapshot(1, 1);
+        }
+        try (var harness = new OneInputStreamOperatorTestHarness<Event, Event>(new Door(plan), 16, 2, 0)) {
+            harness.setup(EventSerializer.INSTANCE);
+            harness.initializeState(AbstractStreamOperatorTestHarness.repartitionOperatorState(saved, 16, 1, 2, 0));
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 62L, 1)));
+            assertEquals(List.of(59L), marks(harness));
         }
     }
 
