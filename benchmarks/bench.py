@@ -176,7 +176,7 @@ def memory(events: int) -> None:
 
 def monitor(scale: int) -> None:
     """What the monitor costs W1, measured twice: processor time of the least disturbed of alternating runs with and
-    without it, and the share of wall time spent in it within one run (the median of runs), which noise hits alike.
+    without it, and the share of processor time spent in it within one run (the median of runs), which noise hits alike.
     """
     plan = works.windows(et.from_frame(works.readings(5_000_000 // scale)), et.tumbling("10s")).plan
     shares: list[float] = []
@@ -195,17 +195,17 @@ def monitor(scale: int) -> None:
 
             def timed(*seen: Any) -> None:
                 nonlocal spent
-                began = time.perf_counter()
+                began = time.process_time()
                 see(*seen)
-                spent += time.perf_counter() - began
+                spent += time.process_time() - began
 
             door.monitor.see = timed  # type: ignore[method-assign] # timed from outside
             return lambda: None
 
-        began, used = time.perf_counter(), time.process_time()
+        used = time.process_time()
         run_plan(plan, show=False, observe=observe)
         if watched:
-            shares.append(spent / (time.perf_counter() - began))
+            shares.append(spent / (time.process_time() - used))
         return time.process_time() - used
 
     turns = [(True, False) if number % 2 else (False, True) for number in range(3 * ROUNDS + 1)]
