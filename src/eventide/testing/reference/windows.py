@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from eventide.instants import EARLIEST, END_OF_TIME, NO_WATERMARK
+from eventide.instants import EARLIEST, END_OF_TIME
 from eventide.semantics.lateness import EveryChange, EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding, Window
 from eventide.testing.reference.entries import Event, Query
@@ -20,7 +20,6 @@ from eventide.testing.reference.entries import Event, Query
 Key = tuple[object, ...]
 Emit = Callable[["Content", Key, str, dict[str, object]], None]
 Class = Literal["on_time", "corrected", "late"]
-_UNSEEN = object()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,7 +85,6 @@ class FixedWindows:
         self._emit = emit
         self._held: dict[tuple[Key, int], Content] = {}
         self._last_closing: dict[Key, int] = {}
-        self._unseen_closing = NO_WATERMARK
         self._known: dict[Key, int] = {}
         self._top: int | None = None
 
@@ -96,6 +94,7 @@ class FixedWindows:
         taken = [(start, end) for start, end in windows if end > before - allowed]
         if windows and not taken:
             return "late", *windows[-1]
+        self._last_closing.setdefault(key, closing)
         for start, end in sorted(taken, key=lambda window: window[1]):
             content = self._held.setdefault((key, start), Content(start, end))
             content.events.append((time, event.log, event.offset, dict(event.row)))
@@ -131,14 +130,14 @@ class FixedWindows:
 
     def _tick(self, period_us: int, closing: Callable[[Key], int]) -> None:
         for (key, _), content in self._sorted():
-            before = self._last_closing.get(key, self._unseen_closing)
-            if content.dirty and before // period_us < closing(key) // period_us and content.end > closing(key):
+            if (
+                content.dirty
+                and self._last_closing[key] // period_us < closing(key) // period_us
+                and content.end > closing(key)
+            ):
                 self._emit(content, key, "revision", {"early": True})
                 content.dirty = False
-        for key in {*self._last_closing, *(key for key, _ in self._held)}:
-            self._last_closing[key] = closing(key)
-        # a key heard of later stood where every unheard one stands
-        self._unseen_closing = closing(tuple(_UNSEEN for _ in self._query.keys))
+        self._last_closing = {key: closing(key) for key in self._last_closing}
 
     def _fill(self, closing: Callable[[Key], int]) -> None:
         for key, start in list(self._known.items()):
