@@ -15,16 +15,21 @@ final class Clocks {
     private final Plan.EventTime settings;
     private final int marker;
     private final int key;
+    private final boolean closesByKey;
     private final Map<String, LogClock> logs = new LinkedHashMap<>();
     /** Where keys close windows: what those of each key had closed by when the last live log fell silent or ended. */
     private final Map<Object, Long> closed = new HashMap<>();
     private long stream = Instants.NO_WATERMARK;
 
-    /** {@code marker} and {@code key} are the places of those columns in a row, -1 where the settings name none. */
+    /**
+     * Without {@code settings} there is no event time. {@code marker} and {@code key} are the places of those columns in a row, -1
+     * where the settings name none.
+     */
     Clocks(Plan.EventTime settings, int marker, int key) {
         this.settings = settings;
         this.marker = marker;
         this.key = key;
+        this.closesByKey = settings != null && settings.closesByKey();
     }
 
     /** The clock of a log. One that is met in the middle of a run starts where windows have closed (decisions 0007 and 0031). */
@@ -93,7 +98,7 @@ final class Clocks {
 
     /** A log leaves those that count. Where it was the last, what windows have closed by stays until one is back. */
     void leave(LogClock clock, boolean atItsEnd) {
-        if (settings.closesByKey() && clock.isAlive() && logs.values().stream().filter(LogClock::isAlive).count() == 1) {
+        if (closesByKey && clock.isAlive() && logs.values().stream().filter(LogClock::isAlive).count() == 1) {
             keys().forEach(one -> closed.put(one, clock.ofKey(one)));
         }
         clock.idle |= !atItsEnd;
@@ -110,7 +115,7 @@ final class Clocks {
 
     private void goOn(LogClock clock) {
         clock.watermark = Math.max(clock.watermark, stream);
-        if (settings.closesByKey()) {
+        if (closesByKey) {
             for (Object one : keys()) {
                 long floor = closing(one);
                 if (floor > clock.ofKey(one)) {
@@ -184,7 +189,7 @@ final class Clocks {
     /** What windows had closed by; state of older jobs does not say it: then the least that the silent logs show. */
     void restoreClosed(Map<Object, Long> saved) {
         closed.putAll(saved);
-        if (settings == null || !settings.closesByKey() || !saved.isEmpty() || logs.values().stream().anyMatch(LogClock::isAlive)) {
+        if (!closesByKey || !saved.isEmpty() || logs.values().stream().anyMatch(LogClock::isAlive)) {
             return;
         }
         for (Object one : keys()) {
