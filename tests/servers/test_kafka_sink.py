@@ -11,10 +11,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.servers.conftest import Topics
 
 import eventide as et
+from eventide.connectors.kafka.config import patiently
 from eventide.flow import EpochWriter, Opening, Stand
 from eventide.testing.services.kafka import Kafka
 
@@ -288,3 +289,20 @@ def test_what_is_wrong_with_a_sink_is_told_with_its_remedy(
     again = et.write_kafka(gone, servers=broker.address).open_epochs(Opening("o", COLUMNS, (), "run"))
     again.recover(1, EPOCHS[0], writer.stand())
     assert shown(broker, gone) == EXPECTED[:2]
+
+
+def test_a_question_whose_connection_breaks_is_asked_again_and_one_that_is_refused_is_not() -> None:
+    faults = [KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT]
+
+    def ask() -> str:
+        if faults:
+            raise KafkaException(KafkaError(faults.pop()))
+        return "answered"
+
+    assert patiently(ask, 60_000_000) == "answered"
+    faults = [KafkaError._TRANSPORT]
+    with pytest.raises(KafkaException, match="transport"):
+        patiently(ask, -1)
+    faults = [KafkaError.TOPIC_AUTHORIZATION_FAILED]
+    with pytest.raises(KafkaException, match="authorization"):
+        patiently(ask, 60_000_000)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventide.errors import EventideError
+from eventide.flow import SystemClock
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
@@ -23,6 +25,9 @@ Setting = str | int | float | bool
 Servers = str | Sequence[str]
 
 logger = logging.getLogger("eventide.kafka")
+
+_T = TypeVar("_T")
+_AGAIN_US = 100_000
 
 _FROM_ENVIRONMENT = "env:"
 _SECRET = re.compile(r"password|secret|\.pem$|token|private|sasl\.jaas|credential")
@@ -141,6 +146,23 @@ def explained(error: KafkaError, remedy: str = "") -> str:
         confluent_kafka.KafkaError._FENCED: "Another run with the same state writes: stop one of them",
     }
     return ". ".join(part for part in (text, kinds.get(code, remedy)) if part)
+
+
+def patiently(work: Callable[[], _T], patience_us: int) -> _T:
+    """Do work; when a connection breaks under it, it is done again, for so long."""
+    import confluent_kafka
+
+    kinds = confluent_kafka.KafkaError
+    passing = (kinds._TRANSPORT, kinds._TIMED_OUT, kinds._ALL_BROKERS_DOWN, kinds._DESTROY_BROKER)
+    clock, never = SystemClock(), threading.Event()
+    until_us = clock.now_us() + patience_us
+    while True:
+        try:
+            return work()
+        except confluent_kafka.KafkaException as thrown:
+            if thrown.args[0].code() not in passing or clock.now_us() > until_us:
+                raise
+        clock.wait(never, _AGAIN_US)
 
 
 @dataclass

@@ -7,14 +7,12 @@ output had that epoch. So whoever reads committed messages sees an epoch once, a
 from __future__ import annotations
 
 import json
-import threading
 import zlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from eventide.connectors.kafka.config import explained, library, logger, told
+from eventide.connectors.kafka.config import explained, library, logger, patiently, told
 from eventide.connectors.kafka.encoding import RowEncoder
 from eventide.connectors.kafka.sink import KafkaSink, Sending
 from eventide.errors import SinkError
@@ -28,8 +26,6 @@ CONTROL = "eventide-epochs"
 
 _PARTITIONS = 16
 _TRANSACTION_MS = 120_000
-_AGAIN_US = 100_000
-_T = TypeVar("_T")
 _KEPT = {
     "cleanup.policy": "compact",
     "segment.bytes": "16777216",
@@ -194,20 +190,7 @@ class _Control:
         self._kafka = kafka
         self._settings = sink.connection.client(own, SinkError)
         with told(SinkError, f"{sink.name}: the topic {CONTROL} that keeps the numbers of epochs"):
-            self.partition = zlib.crc32(self._key) % self._patiently(self._made)
-
-    def _patiently(self, work: Callable[[], _T]) -> _T:
-        """Do work; when a connection breaks it is done again, as long as the sink is patient."""
-        kinds = self._kafka.KafkaError
-        until_us = self._now_us() + self._sink.writing.patience_us
-        while True:
-            try:
-                return work()
-            except self._kafka.KafkaException as thrown:
-                passing = thrown.args[0].code() in (kinds._TRANSPORT, kinds._TIMED_OUT, kinds._ALL_BROKERS_DOWN)
-                if not passing or self._now_us() > until_us:
-                    raise
-            SystemClock().wait(threading.Event(), _AGAIN_US)
+            self.partition = zlib.crc32(self._key) % patiently(self._made, sink.writing.patience_us)
 
     def _made(self) -> int:
         """The number of partitions of the topic, which is made if it is not there."""
@@ -228,10 +211,11 @@ class _Control:
 
     def reach(self) -> tuple[int, int]:
         """The first offset and the one behind the last, open transactions included."""
+        patience_us = self._sink.writing.patience_us
         with self._told():
             reader = self._kafka.Consumer({**self._settings, "isolation.level": "read_uncommitted"})
             try:
-                low, high = self._patiently(lambda: reader.get_watermark_offsets(self._at(), timeout=10))
+                low, high = patiently(lambda: reader.get_watermark_offsets(self._at(), timeout=10), patience_us)
                 return int(low), int(high)
             finally:
                 reader.close()

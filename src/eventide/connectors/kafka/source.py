@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from eventide.connectors.formats.messages import MessageParser
-from eventide.connectors.kafka.config import Connection, check_topic, explained, library, problems_of, told
+from eventide.connectors.kafka.config import Connection, check_topic, explained, library, patiently, problems_of, told
 from eventide.connectors.kafka.partitions import Partition, PartitionReader, Poller
 from eventide.errors import SourceError
 from eventide.flow import LogReader, Position, ReadContext
@@ -204,7 +204,10 @@ class KafkaLogs:
 
     def _reach(self, partition: Partition) -> tuple[int, int]:
         """The first offset of a partition and the one behind its last."""
-        low, high = self._consumer.get_watermark_offsets(_at(partition), timeout=self._patience_s)
+        patience_us, timeout_s = self._source.reading.patience_us, self._patience_s
+        low, high = patiently(
+            lambda: self._consumer.get_watermark_offsets(_at(partition), timeout=timeout_s), patience_us
+        )
         return int(low), int(high)
 
     def _starts(self, partitions: Sequence[Partition]) -> dict[str, int]:
