@@ -274,7 +274,9 @@ def recovery(windows: int) -> None:
         found = kept.newest().checkpoint
         assert found is not None
         began = time.perf_counter()
-        size = kept.write(found, et.__version__)
+        size = StateFolder(Path(folder) / "whole").write(
+            found, et.__version__
+        )  # in its own folder nothing would be new
         wrote = time.perf_counter() - began
         halted = threading.Event()
         halted.set()
