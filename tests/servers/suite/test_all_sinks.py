@@ -7,19 +7,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from tests.servers.suite.apart import COLUMNS
 from tests.servers.suite.system import System
 from tests.servers.suite.systems import SINKS, able
 
 import eventide as et
 from eventide.flow import INSTANT, EpochSink, EpochWriter, Opening
-
-COLUMNS: dict[str, pl.DataType] = {
-    "id": pl.Int64(),
-    "k": pl.String(),
-    "x": pl.Float64(),
-    "ok": pl.Boolean(),
-    "at": INSTANT,
-}
 
 
 def frame(*rows: tuple[Any, ...]) -> pl.DataFrame:
