@@ -20,16 +20,55 @@ SECOND = 1_000_000
 
 @dataclass(frozen=True)
 class Timetable:
-    """A log whose rows are there from a wall time on: (wall second, event second)."""
+    """A log whose rows are there from a wall time on: (wall second, event second; None: to be refused)."""
 
     name: str
-    entries: Sequence[tuple[int, int]] = field(hash=False)
+    entries: Sequence[tuple[int, int | None]] = field(hash=False)
     columns: Mapping[str, pl.DataType] = field(default_factory=lambda: {"at": INSTANT}, hash=False)
     single_log: bool = True
     bounded: bool = True
 
     def open(self, context: ReadContext, positions: Mapping[str, Position]) -> LogSet:
         return Opened([Reading(self, context, int(positions.get(self.name, {}).get("offset") or 0))])
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Logs that are found at a wall second each."""
+
+    tables: Sequence[tuple[int, Timetable]] = field(hash=False)
+    name: str = "growing"
+    columns: Mapping[str, pl.DataType] = field(default_factory=lambda: {"at": INSTANT}, hash=False)
+    single_log: bool = False
+    bounded: bool = True
+
+    def open(self, context: ReadContext, positions: Mapping[str, Position]) -> LogSet:
+        return Finding(
+            context, [(wall, Reading(one, context, _offset_in(positions, one))) for wall, one in self.tables]
+        )
+
+
+def _offset_in(positions: Mapping[str, Position], table: Timetable) -> int:
+    return int(positions.get(table.name, {}).get("offset") or 0)
+
+
+@dataclass
+class Finding:
+    context: ReadContext
+    hidden: list[tuple[int, Reading]]
+
+    @property
+    def may_grow(self) -> bool:
+        return bool(self.hidden)
+
+    def discover(self) -> Sequence[LogReader]:
+        now = self.context.clock.now_us() // SECOND
+        found = [reader for wall, reader in self.hidden if wall <= now]
+        self.hidden = [(wall, reader) for wall, reader in self.hidden if wall > now]
+        return found
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 @dataclass
@@ -64,7 +103,8 @@ class Reading:
         there = [event for wall, event in self.source.entries[self.next : self.next + rows_max] if wall <= now]
         if not there:
             return None
-        at = pl.Series([event * SECOND for event in there], dtype=pl.Int64).cast(INSTANT)
+        seconds = [None if event is None else event * SECOND for event in there]
+        at = pl.Series(seconds, dtype=pl.Int64).cast(INSTANT)
         offsets = pl.int_range(self.next, self.next + len(there), dtype=pl.Int64, eager=True)
         self.next += len(there)
         return Batch(self.log, pl.DataFrame({"at": at, OFFSET: offsets, ARRIVAL: at}))
@@ -121,9 +161,76 @@ def test_a_replay_repeats_what_the_wall_clock_had_declared() -> None:
     assert outcome.accounting == whole.accounting
 
 
+BROKEN = Timetable("broken", [(0, 0), *((second, None) for second in range(1, 70)), (70, None), (70, 3), (71, 72)])
+"""For more than a minute nothing but rows that are refused."""
+
+
+@pytest.mark.parametrize("rows", [1, 16])
+def test_refused_rows_do_not_keep_a_log_awake_and_a_replay_says_the_same(rows: int) -> None:
+    undisturbed: list[pl.DataFrame] = []
+    logs = (STEADY, BROKEN)
+    whole = job(undisturbed, logs=logs).run(show=False, clock=TestClock(), rows_max=16)
+    assert whole.late["at"].dt.epoch("s").to_list() == [3], "the windows had closed without the broken log"
+    assert whole.accounting.total.dead_letters == 70
+
+    folder = StateFolder(Path("/state"), SimulatedDisk())
+    with pytest.raises(Crash):
+        job([], logs=logs).run(
+            show=False, clock=TestClock(), state=folder, checkpoint_every="1h", observe=crashing_at(85)
+        )
+    assert [mark.kind for mark in Marks(folder.disk, folder.marks, 0).pending] == ["idle", "back"]
+    again: list[pl.DataFrame] = []
+    outcome = job(again, logs=logs).run(
+        show=False, clock=TestClock(10_000 * SECOND), state=folder, checkpoint_every="1h", rows_max=rows
+    )
+    assert outcome.late.equals(whole.late)
+    assert pl.concat(again).equals(pl.concat(undisturbed))
+    assert outcome.accounting == whole.accounting
+
+
 def test_without_the_marks_a_replay_would_judge_differently() -> None:
     outcome = job([]).run(show=False, clock=TestClock(10_000 * SECOND))
     assert outcome.late.height == 0
+
+
+NEW = Timetable("new", [(40, 3), (41, 44), (80, 81)])
+"""A log that is found in the fortieth second, with a reading of the third."""
+FOUND = Growing([(0, STEADY), (40, NEW)])
+
+
+def job_of_found(seen: list[pl.DataFrame]) -> et.Stream:
+    timed = et.Stream.from_source(FOUND).event_time("at", et.bounded("1s"), max_future=None)
+    return timed.window(et.tumbling("10s")).agg(n=et.count()).write(et.call(seen.append))
+
+
+def test_a_log_found_in_mid_run_is_found_at_the_same_place_by_a_replay() -> None:
+    undisturbed: list[pl.DataFrame] = []
+    whole = job_of_found(undisturbed).run(show=False, clock=TestClock())
+    assert whole.late["at"].dt.epoch("s").to_list() == [3], "its windows had closed when the log was found"
+
+    folder = StateFolder(Path("/state"), SimulatedDisk())
+    with pytest.raises(Crash):
+        job_of_found([]).run(
+            show=False, clock=TestClock(), state=folder, checkpoint_every="1h", observe=crashing_at(70)
+        )
+    [mark] = Marks(folder.disk, folder.marks, 0).pending
+    assert (mark.kind, mark.log, mark.places) == ("found", "new", {"growing": {"steady": 40}})
+    again: list[pl.DataFrame] = []
+    outcome = job_of_found(again).run(show=False, clock=TestClock(10_000 * SECOND), state=folder, checkpoint_every="1h")
+    assert outcome.late.equals(whole.late)
+    assert pl.concat(again).equals(pl.concat(undisturbed))
+    assert outcome.accounting == whole.accounting
+
+
+def test_a_log_that_lost_rows_does_not_hold_up_a_replay() -> None:
+    folder = StateFolder(Path("/state"), SimulatedDisk())
+    with pytest.raises(Crash):
+        job([]).run(show=False, clock=TestClock(), state=folder, checkpoint_every="1h", observe=crashing_at(80))
+    shorter = Timetable("silent", SILENT.entries[:1])
+    outcome = job([], logs=(STEADY, shorter)).run(
+        show=False, clock=TestClock(10_000 * SECOND), state=folder, checkpoint_every="1h"
+    )
+    assert outcome.accounting.total.received == len(STEADY.entries) + 1
 
 
 def test_windows_that_closed_because_all_was_silent_stay_closed() -> None:

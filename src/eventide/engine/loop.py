@@ -16,7 +16,7 @@ from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
 from eventide.errors import TooManyBadRows
 from eventide.flow import Acknowledged, Batch, GappedReader, LogReader, LogSet, Position, ReadContext
-from eventide.instants import NO_WATERMARK
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import Plan
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Loop:
     notes: dict[str, str] = field(default_factory=dict)
     """What sources had to tell, each sentence once, with the first log that said it."""
     _lanes: list[_Lane] = field(default_factory=list)
+    _waiting: list[_Lane] = field(default_factory=list)
+    """Logs that were discovered, and that the next of an earlier run's marks does not know."""
 
     def run(self) -> bool:
         """Read until all logs have ended (True) or `stop` is set (False)."""
@@ -106,17 +108,18 @@ class Loop:
 
     def _drive(self, logs: list[LogSet], lanes: list[_Lane]) -> bool:
         rows = self.rows_max or ROWS_FIRST
-        self._discover(logs, lanes)
+        self._discover(logs)
         self._end_lost()
         while not self.stop.is_set():
-            self._discover(logs, lanes)
+            self._discover(logs)
             self._repeat()
             moved = self._round(lanes, rows)
             self.beat()
             if moved:
                 rows = self.rows_max or min(rows * _GROWTH, ROWS_MOST)
                 continue
-            if all(lane.done for lane in lanes) and not any(opened.may_grow for opened in logs):
+            whole = all(lane.done for lane in lanes) and not self._waiting
+            if whole and not any(opened.may_grow for opened in logs):
                 self._end()
                 return True
             self._notice_silence(lanes)
@@ -126,14 +129,30 @@ class Loop:
                 self.context.clock.wait(self.context.wake, _WAIT_US)
         return False
 
-    def _discover(self, logs: list[LogSet], lanes: list[_Lane]) -> None:
+    def _discover(self, logs: list[LogSet]) -> None:
         now_us = self.context.clock.now_us()
         for number, opened in enumerate(logs):
-            for reader in opened.discover():
-                lanes.append(_Lane(reader, number, now_us))
-                self.pipeline.add_log(reader.log, number)
-                if self.pipeline.clocks is not None:
-                    lanes[-1].idle = self.pipeline.clocks.logs[reader.log].idle
+            self._waiting += [_Lane(reader, number, now_us) for reader in opened.discover()]
+        self._admit()
+
+    def _admit(self, repeated: Mark | None = None) -> None:
+        """Begin to read the logs that were discovered. One that appears in mid-run starts where windows have closed:
+        where the others stood is recorded, unless it is what a mark has just repeated.
+        """
+        waiting, self._waiting = self._waiting, []
+        for lane in waiting:
+            clocks, log = self.pipeline.clocks, lane.reader.log
+            known = clocks is None or log in clocks.logs
+            if not known and self.marks is not None and not self.marks.knows(self._name(lane), log):
+                self._waiting.append(lane)
+                continue
+            self.pipeline.add_log(log, lane.source)
+            if (clocks := self.pipeline.clocks) is not None:
+                lane.idle = clocks.logs[log].idle
+                told = repeated is not None and self._is(lane, repeated)
+                if not known and not told and clocks.logs[log].floor > NO_WATERMARK:
+                    self._record("found", lane, self._places(), self.pipeline.stream_watermark)
+            self._lanes.append(lane)
 
     def _end_lost(self) -> None:
         """Logs that an earlier run knew and that are not there any more have ended."""
@@ -167,15 +186,24 @@ class Loop:
                 return True
             return False
         if lane.floor is not None:
-            batch, lane.floor = replace(batch, idle_floor=lane.floor), None
-        elif lane.idle:
-            self._record("back", lane, places)
-        lane.active_us, lane.idle = self.context.clock.now_us(), False
-        self.take(self.pipeline.read_clock(lane.active_us))
+            batch = replace(batch, idle_floor=lane.floor)
+        now_us = self.context.clock.now_us()
+        self.take(self.pipeline.read_clock(now_us))
         self._hear(batch)
-        self.take(self.pipeline.process(batch, lane.source))
+        heard, floor = self._heard(lane), self.pipeline.stream_watermark
+        outputs = self.pipeline.process(batch, lane.source)
+        if self._heard(lane) != heard:
+            if lane.idle and lane.floor is None:
+                self._record("back", lane, places, floor)
+            lane.active_us, lane.idle, lane.floor = now_us, False, None
+        self.take(outputs)
         self._check_share(lane.source)
         return True
+
+    def _heard(self, lane: _Lane) -> int:
+        """How often something came of a log that ends a silence; rows that are refused or filtered do not."""
+        clocks = self.pipeline.clocks
+        return 0 if clocks is None else clocks.logs[lane.reader.log].heard
 
     def _hear(self, batch: Batch) -> None:
         """Say what a batch has to tell, once."""
@@ -215,21 +243,22 @@ class Loop:
             if not lane.done and not lane.idle and now_us - lane.active_us >= settings.idle_after_us:
                 lane.idle = True
                 outputs = self.pipeline.declare_idle(lane.reader.log)
-                self._record("idle", lane, self._places())
+                self._record("idle", lane, self._places(), self.pipeline.stream_watermark)
                 self.take(outputs)
         if close and self.pipeline.clocks is not None and self.pipeline.clocks.all_idle:
             before = self.pipeline.stream_watermark
             outputs = self.pipeline.close_open_windows()
             if self.pipeline.stream_watermark != before:
-                self._record("close", lanes[0], self._places())
+                self._record("close", lanes[0], self._places(), self.pipeline.stream_watermark)
             self.take(outputs)
 
-    def _record(self, kind: Literal["idle", "back", "close"], lane: _Lane, places: Places) -> None:
+    def _record(
+        self, kind: Literal["idle", "back", "close", "found"], lane: _Lane, places: Places, floor: int | None
+    ) -> None:
         """Keep what the wall clock has decided, before anything that follows from it comes out."""
         if self.marks is not None:
             from eventide.engine.epochs.marks import Mark
 
-            floor = self.pipeline.stream_watermark
             assert floor is not None
             over: dict[str, list[str]] = {}
             for one in self._lanes:
@@ -240,13 +269,14 @@ class Loop:
 
     def _repeat(self) -> None:
         """Do once more what an earlier run recorded for the places where the logs are now."""
-        while self.marks is not None and self.marks.pending and self.marks.reached(self._places()):
+        while self.marks is not None and self.marks.pending and self.marks.reached(self._places(ended=END_OF_TIME)):
             mark = self.marks.pending[0]
             for one in self._lanes:
                 if not one.done and one.reader.log in mark.over.get(self._name(one), ()):
                     one.done = True
                     self.take(self.pipeline.finish(one.reader.log))
             self.marks.repeated()
+            self._admit(mark)
             lane = next((one for one in self._lanes if self._is(one, mark)), None)
             if lane is None:
                 continue
@@ -266,10 +296,12 @@ class Loop:
     def _name(self, lane: _Lane) -> str:
         return self.names.get(lane.source, str(lane.source))
 
-    def _places(self) -> Places:
+    def _places(self, ended: int | None = None) -> Places:
+        """How far each log was read; those that have ended are as far as any mark where `ended` says so."""
         places: Places = {}
         for lane in self._lanes:
-            places.setdefault(self._name(lane), {})[lane.reader.log] = _offset(lane)
+            place = _offset(lane) if ended is None or not lane.done else ended
+            places.setdefault(self._name(lane), {})[lane.reader.log] = place
         return places
 
     def _check_share(self, source: int) -> None:

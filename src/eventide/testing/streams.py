@@ -95,7 +95,9 @@ def close_entries(draw: st.DrawFn, logs: Sequence[str], marks: bool = True, most
 
 @st.composite
 def silent_entries(draw: st.DrawFn, logs: Sequence[str], most: int = 10) -> list[Entry]:
-    """Close entries in which logs fall silent, often all at once, and come back or end while others are silent."""
+    """Close entries in which logs fall silent, often all at once, and come back or end while others are silent; some of
+    what comes is refused, which ends no silence.
+    """
     counts = dict.fromkeys(logs, 0)
     order: list[Entry] = []
     for place in range(draw(st.integers(4, most * len(logs)))):
@@ -114,7 +116,8 @@ def silent_entries(draw: st.DrawFn, logs: Sequence[str], most: int = 10) -> list
         elif what == 3:
             order.append(Heartbeat(log, place // len(logs) + draw(st.integers(-3, 3))))
         else:
-            time = place // len(logs) + draw(st.integers(-4, 4))
+            refused = draw(st.integers(0, 7)) == 0
+            time = None if refused else place // len(logs) + draw(st.integers(-4, 4))
             key = draw(st.sampled_from(["a", "a", "b", None]))
             row = {"key": key, "at": time, "x": float(place), "n": draw(st.integers(0, 1)), "flag": place % 2 == 0}
             order.append(Event(log, counts[log], row))

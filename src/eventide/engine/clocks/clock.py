@@ -63,6 +63,8 @@ class Clock:
     preview: pl.Series | None = None
     given: pl.DataFrame | None = None
     """The keys that came back from idleness at a floor of their own, until that is noted down."""
+    heard: int = 0
+    """How often something came that ends a silence: not saved, since silence is measured anew after a restart."""
 
     def observe(self, rows: pl.DataFrame, times: pl.Series, codes: pl.Series | None, behind: int) -> Ticks:
         """Take the next accepted events; `behind` is the watermark that the source asserts behind the last one."""

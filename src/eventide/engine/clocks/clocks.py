@@ -55,10 +55,15 @@ class Clocks:
         return self.logs[log]
 
     def observe(self, log: str, rows: pl.DataFrame, times: pl.Series, heartbeat: int | None = None) -> Observation:
-        """Take the next accepted events of a log and what its source asserts behind them."""
+        """Take the next accepted events of a log and what its source asserts behind them. Without either the log stays
+        silent where it was (decision 0007).
+        """
         clock, closed = self.add(log), self.closed
+        if not times.len() and heartbeat is None:
+            return self._stood(self.stream, self.closing, self.closing)
         self.come_back(log)
         self.started = True
+        clock.heard += 1
         share_before, own_before = clock.reached, clock.keys.watermarks
         codes = self.keys.encode(rows) if self.keys is not None else None
         ticks = clock.observe(rows, times, codes, NO_WATERMARK if heartbeat is None else heartbeat)

@@ -1,4 +1,4 @@
-"""Marks of idleness: what the wall clock decided in a run, at which places of the logs, so that a replay repeats it.
+"""Marks: what the wall clock decided in a run about silent and new logs, at which places, so that a replay repeats it.
 
 Law: a mark is on the disk before anything that follows from it comes out. A replay reads each log up to the mark's
 places, does what the mark says, and goes on; where a crash cut the run does not show.
@@ -21,14 +21,15 @@ Places = dict[str, dict[str, int]]
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The wall clock declared a log `idle`, an idle log came `back`, or all were idle and the windows were `close`d.
+    """The wall clock declared a log `idle`, an idle log came `back`, all were idle and the windows were `close`d, or
+    a new log was `found` in mid-run.
 
     `floor` is the stream watermark (microseconds) at that moment, `places` how far each log was read, `over` which
     logs had ended, by source.
     """
 
     number: int
-    kind: Literal["idle", "back", "close"]
+    kind: Literal["idle", "back", "close", "found"]
     source: str
     log: str
     floor: int
@@ -66,6 +67,10 @@ class Marks:
             return rows
         place = self.pending[0].places.get(source, {}).get(log)
         return 0 if place is None else max(min(rows, place - offset), 0)
+
+    def knows(self, source: str, log: str) -> bool:
+        """True when the next mark was made with this log there, or none is left."""
+        return not self.pending or log in self.pending[0].places.get(source, {})
 
     def reached(self, places: Mapping[str, Mapping[str, int]]) -> bool:
         """True when every log has been read up to the next mark."""

@@ -183,6 +183,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     private LogClock clockOf(String log) {
         if (last == null || !last.log.equals(log)) {
             last = clocks.of(log);
+            if (last.seenMs == 0 && looksForSilence()) { // found just now: its silence begins here
+                last.seenMs = getProcessingTimeService().getCurrentProcessingTime();
+            }
         }
         return last;
     }

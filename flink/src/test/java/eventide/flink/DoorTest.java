@@ -146,4 +146,22 @@ class DoorTest {
             assertEquals(50, harness.getSideOutput(Door.LATE).peek().getValue().before);
         }
     }
+
+    @Test
+    void whatIsRefusedEndsNoSilenceAndANewLogIsNotSilentAtOnce() throws Exception {
+        try (var harness = door(Plans.of("\"one\"", TUMBLING, ", \"idle_after_us\": 1000000"))) {
+            harness.setProcessingTime(1_000_000);
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", null, 1)));
+            harness.setProcessingTime(1_000_300);
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 32L, 1)));
+            assertEquals(List.of(), marks(harness)); // nobody knows yet how far the other one is
+            harness.processElement(new StreamRecord<>(Plans.event("two", 1, "a", null, 1)));
+            harness.setProcessingTime(1_000_900);
+            harness.setProcessingTime(1_001_200);
+            harness.processElement(new StreamRecord<>(Plans.event("two", 2, "a", null, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 52L, 1)));
+            assertEquals(49L, marks(harness).get(marks(harness).size() - 1));
+        }
+    }
 }
