@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JAR := flink/target/eventide-flink.jar
+WITH_SERVERS := tests/servers tests/lakes tests/crash tests/flink
 
-.PHONY: help demo test lint types arrows jar unit bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
+.PHONY: help demo test lint types arrows jar unit tests-without-servers tests-with-servers bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
 	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
+	@echo "make tests-without-servers, make tests-with-servers  one half of the tests, which make test runs side by side"
 	@echo "make bench   measure speed, memory and latency against batch Polars"
 	@echo "make bench-flink  the same works on a Flink cluster of this machine, beside hand-written Flink SQL"
 	@echo "make wheel   build the wheel with the jar of the Flink job (needs Maven and a JDK 17)"
@@ -54,8 +56,15 @@ $(JAR): flink/pom.xml $(shell find flink/src -type f 2>/dev/null)
 wheel: $(READY) $(JAR)
 	$(BIN)/hatchling build -t wheel
 
+# Servers are waited for most of the time, so their tests run beside the others: half the time on two cores
 unit: $(READY) $(JAR)
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target tests-without-servers tests-with-servers
+
+tests-without-servers: $(READY)
+	$(BIN)/python -m pytest $(WITH_SERVERS:%=--ignore=%)
+
+tests-with-servers: $(READY) $(JAR)
+	$(BIN)/python -m pytest $(WITH_SERVERS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
