@@ -187,3 +187,18 @@ def test_what_a_user_mistypes_is_told_in_a_line_without_a_trace(tmp_path: Path) 
     assert "--at" in at.stderr
     assert "--checkpoint-every" in often.stderr
     assert "Traceback" not in done.stderr + at.stderr + often.stderr
+
+
+def test_files_that_are_no_text_or_no_files_are_told_in_a_line(tmp_path: Path) -> None:
+    plan, folder, header = tmp_path / "plan.yaml", tmp_path / "folder.json", tmp_path / "rows.csv"
+    plan.write_bytes(b"eventide: 1\n\xa9\n")
+    folder.mkdir()
+    header.write_bytes(b"\x1b[31mred,at\n")
+    job = tmp_path / "job.py"
+    job.write_text(f"import eventide as et\npipeline = et.read_csv({str(header)!r}, schema={{'key': str}})\n")
+    text, place, run = eventide("check", str(plan)), eventide("check", str(folder)), eventide("run", str(job))
+    assert (text.returncode, place.returncode, run.returncode) == (2, 2, 1)
+    assert f"{plan}: byte 12 is no UTF-8" in text.stderr
+    assert f"{folder} is a folder" in place.stderr
+    assert "the header lacks 'key'. It has: '\\x1b[31mred', 'at'" in run.stderr
+    assert "Traceback" not in text.stderr + place.stderr + run.stderr

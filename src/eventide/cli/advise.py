@@ -86,7 +86,7 @@ def _stream(input: Path, told: tuple[str | None, ...]) -> tuple[Stream, Guess | 
 
 
 def _is_plan(path: Path) -> bool:
-    return path.exists() and '"eventide"' in path.read_text()[:200]
+    return path.is_file() and b'"eventide"' in path.read_bytes()[:200]
 
 
 def _windows(stream: Stream, key: str | None, window: str) -> Stream:

@@ -58,17 +58,28 @@ def size(text: str | None) -> str | None:
 
 def load(path: Path) -> Stream:
     """The stream of a pipeline file."""
-    if not path.exists():
-        raise PlanError.of("pipeline", f"there is no file {path}", "Check the path")
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there" if not path.exists() else "is no file"
+        raise PlanError.of("pipeline", f"{path} {what}", "Give the path of a .py, .yaml or .json file")
     match path.suffix:
         case ".py":
             return _from_python(path)
         case ".yaml" | ".yml":
-            return Stream.from_yaml(path.read_text())
+            return Stream.from_yaml(text_of(path))
         case ".json":
-            return Stream.from_json(path.read_text())
+            return Stream.from_json(text_of(path))
         case other:
             raise PlanError.of("pipeline", f"{path} ends with {other!r}", "Give a .py, .yaml or .json file")
+
+
+def text_of(path: Path) -> str:
+    """What a file of text says. Raises `PlanError` where it cannot be read as such."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as fault:
+        raise PlanError.of("pipeline", f"{path}: byte {fault.start} is no UTF-8", "Save it as UTF-8 text") from None
+    except OSError as fault:
+        raise PlanError.of("pipeline", f"cannot read {path}: {fault.strerror}", "Check its permissions") from None
 
 
 def _from_python(path: Path) -> Stream:

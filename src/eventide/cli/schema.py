@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from eventide.cli.pipeline import Pipeline, load
+from eventide.cli.pipeline import Pipeline, load, text_of
 from eventide.connectors.formats.csv import Csv
 from eventide.connectors.formats.declarations import declared_avro, declared_json
 from eventide.connectors.formats.encoded import RegistryFormat
@@ -123,12 +123,12 @@ def _declared(path: Path) -> Declared:
     if is_data(path):
         return declared_file(path)
     if path.suffix == ".avsc":
-        return declared_avro(path.read_text())
+        return declared_avro(text_of(path))
     if path.suffix not in _PLANS:
         raise EventideError(
             f"{path}: what it holds is not known by its name. Give a .avsc, .json, .yaml, .py or data file"
         )
-    tree = yaml.safe_load(path.read_text()) if path.suffix != ".py" else None
+    tree = yaml.safe_load(text_of(path)) if path.suffix != ".py" else None
     if isinstance(tree, dict) and "eventide" not in tree:
         if "columns" in tree:
             return declared_by_plan(schema_from(tree))

@@ -79,7 +79,7 @@ class Csv:
             hints = ", ".join(
                 f"{name!r}" + (f" (did you mean {found[0]!r}?)" if found else "") for name, found in near.items()
             )
-            what = f"the header lacks {hints}. It has: {', '.join(names)[:_HEADER_SHOWN]}"
+            what = f"the header lacks {hints}. It has: {', '.join(map(repr, names))[:_HEADER_SHOWN]}"
             return self._unfit(what, "Name columns as the header does, or use path=")
         twice = [name for name in wanted if names.count(name) > 1]
         if twice:
