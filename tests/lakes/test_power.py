@@ -5,6 +5,7 @@ an epoch that was not is taken away.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -252,9 +253,11 @@ def test_checkpoints_are_synced_and_torn_ones_are_not_needed(
 
 
 def test_a_table_that_others_have_made_anew_is_synced_whole(cut: Cut, synced: Synced) -> None:
-    import shutil
+    from deltalake import write_deltalake
 
+    made = cut.lake.read()
     shutil.rmtree(cut.lake.folder / "table")
+    write_deltalake(cut.lake.folder / "table", made.clear())
     cut.after()
     assert cut.rows() == sorted(KEYED[2].rows())
     assert synced.missing(cut.lake.folder / "table") == []
