@@ -31,7 +31,7 @@ EPOCHS = [
 def shown(kafka: Kafka, topic: str) -> list[tuple[str | None, str | None]]:
     """Key and value of every committed message, in order; topics of one partition."""
     settings = {"bootstrap.servers": kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
-    consumer = Consumer({**settings, "enable.partition.eof": True})
+    consumer = Consumer({**settings, "enable.partition.eof": True, "fetch.wait.max.ms": 5})
     consumer.assign([TopicPartition(topic, 0, 0)])
     found: list[tuple[str | None, str | None]] = []
     while True:

@@ -62,7 +62,7 @@ class KafkaSystem(System):
 
     def rows(self, place: str) -> list[dict[str, Any]]:
         settings = {"bootstrap.servers": self.broker.address, "group.id": "s", "isolation.level": "read_committed"}
-        consumer = Consumer({**settings, "enable.partition.eof": True})
+        consumer = Consumer({**settings, "enable.partition.eof": True, "fetch.wait.max.ms": 5})
         consumer.assign([TopicPartition(self._topic(place), 0, 0)])
         found = []
         while (message := consumer.poll(30)) is not None and message.error() is None:
