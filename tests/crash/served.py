@@ -103,7 +103,8 @@ class Systems:
 
     def _messages(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         settings = {"bootstrap.servers": self.kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
-        consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
+        # the end is told by an answer without messages, for which the broker would wait half a second
+        consumer = Consumer({**settings, "enable.partition.eof": True, "fetch.wait.max.ms": 5, "log_level": 0})
         consumer.assign([TopicPartition(topic, 0, 0)])
         end = self._end(topic)
         found: list[tuple[bytes | None, bytes | None]] = []

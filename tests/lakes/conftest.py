@@ -1,11 +1,15 @@
-"""An S3 server for the tests of object stores and lake tables, started once a session on loopback."""
+"""An S3 server for the tests of object stores, started once a session on loopback; and kinds of lake tables."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import pyiceberg.catalog
 import pytest
+from pyiceberg.utils.config import Config
+from tests.lakes.tables import Lake
 
 from eventide.testing.services import running
 from eventide.testing.services.s3 import S3
@@ -48,3 +52,18 @@ def names(s3: S3) -> Callable[[str], list[str]]:
         return sorted(name.removeprefix(path).lstrip("/") for name in objects.find(path))
 
     return listed
+
+
+@pytest.fixture
+def iceberg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration of a catalog of its own."""
+    monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__URI", f"sqlite:///{tmp_path}/catalog.db")
+    monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__WAREHOUSE", f"file://{tmp_path}/warehouse")
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    # the library looks at its configuration once, when it is imported
+    monkeypatch.setattr(pyiceberg.catalog, "_ENV_CONFIG", Config())
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path, iceberg: None) -> Lake:
+    return Lake(request.param, tmp_path)

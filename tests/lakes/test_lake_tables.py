@@ -6,91 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyiceberg.catalog
 import pytest
 from pyiceberg.utils.config import Config
 from tests.cli.test_commands import ROOT
 from tests.epochs.test_resume import Ticking, job, readings, stop_after
+from tests.lakes.tables import COLUMNS, EPOCHS, Lake, expected
 
 import eventide as et
 from eventide.connectors.delta.sink import Delta
-from eventide.flow import EpochWriter, Opening, Sink, Stand
-
-COLUMNS = {"k": pl.String(), "n": pl.Int64()}
-EPOCHS = [
-    pl.DataFrame({"k": ["a", "ü\n\"'"], "n": [1, 2]}),
-    pl.DataFrame(schema=COLUMNS),
-    pl.DataFrame({"k": [None, "a"], "n": [3, None]}),
-    pl.DataFrame({"k": ["b"], "n": [4]}),
-]
-
-
-class Lake:
-    """A kind of table: its sink, and what another reader finds in it."""
-
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.folder = kind, folder
-
-    def sink(self) -> Sink:
-        return (
-            et.write_delta(self.folder / "table")
-            if self.kind == "delta"
-            else et.write_iceberg("air.doses", catalog="lake")
-        )
-
-    def read(self) -> pl.DataFrame:
-        if self.kind == "delta":
-            from deltalake import DeltaTable
-
-            if not DeltaTable.is_deltatable(str(self.folder / "table")):
-                return pl.DataFrame()
-            files = DeltaTable(str(self.folder / "table")).file_uris()
-            with duckdb.connect() as connection:
-                return (
-                    pl.DataFrame(connection.sql(f"SELECT * FROM read_parquet({files!r})")) if files else pl.DataFrame()
-                )
-        from pyiceberg.catalog import load_catalog
-
-        catalog = load_catalog("lake")
-        return (
-            pl.DataFrame(catalog.load_table("air.doses").scan().to_arrow())
-            if catalog.table_exists("air.doses")
-            else pl.DataFrame()
-        )
-
-    def rows(self, *names: str) -> list[tuple[object, ...]]:
-        found = self.read()
-        return sorted(found.select(names).rows(), key=str) if found.width else []
-
-    def opened(self, identity: tuple[str, ...] = (), columns: Mapping[str, pl.DataType] | None = None) -> EpochWriter:
-        sink = self.sink()
-        made: EpochWriter = sink.open_epochs(Opening("late", columns or COLUMNS, identity, "run"))  # type: ignore[attr-defined]  # both take epochs
-        return made
-
-
-@pytest.fixture
-def iceberg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The configuration of a catalog of its own."""
-    monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__URI", f"sqlite:///{tmp_path}/catalog.db")
-    monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__WAREHOUSE", f"file://{tmp_path}/warehouse")
-    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    # the library looks at its configuration once, when it is imported
-    monkeypatch.setattr(pyiceberg.catalog, "_ENV_CONFIG", Config())
-
-
-@pytest.fixture(params=["delta", "iceberg"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path, iceberg: None) -> Lake:
-    return Lake(request.param, tmp_path)
-
-
-def expected(count: int) -> list[tuple[object, ...]]:
-    return sorted((row for frame in EPOCHS[:count] for row in frame.rows()), key=str)
+from eventide.flow import Opening, Stand
 
 
 @pytest.mark.parametrize("shown", [2, 3, 4])

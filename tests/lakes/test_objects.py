@@ -120,7 +120,7 @@ def test_a_holder_that_slept_and_was_not_missed_goes_on(bucket: str) -> None:
 def test_of_many_that_come_at_once_one_gets_the_lock(bucket: str) -> None:
     lock = Address(bucket) / "lock"
     dead(opened(bucket), lock)
-    start, all_in = threading.Barrier(5, timeout=20), threading.Barrier(5, timeout=20)
+    start, all_in = threading.Barrier(5, timeout=60), threading.Barrier(5, timeout=60)
     found: list[str | None] = []
 
     def attempt(number: int) -> None:

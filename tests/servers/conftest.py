@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -17,6 +19,8 @@ from eventide.testing.services.cassandra import Cassandra
 from eventide.testing.services.kafka import Kafka
 from eventide.testing.services.mongodb import MongoDb
 from eventide.testing.services.rabbitmq import RabbitMq
+
+_PATIENCE_S = 60
 
 Sent = tuple[bytes | str | None, int]
 
@@ -35,8 +39,16 @@ class Topics:
         """A new topic."""
         name = f"topic-{next(self.names)}"
         new = NewTopic(name, partitions, 1, config={key.replace("_", "."): value for key, value in config.items()})
-        self.admin.create_topics([new])[name].result()
-        return name
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self.admin.create_topics([new])[name].result()
+                return name
+            except KafkaException as fault:
+                # a broker that gets no time to answer its controller is left out until it does
+                if fault.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR or time.monotonic() > until:
+                    raise
+            threading.Event().wait(0.1)
 
     def send(self, topic: str, *values: bytes | str | None, partition: int = 0, at_ms: int = 1_000) -> None:
         """Send values, in order, with timestamps 1 ms apart."""
@@ -61,7 +73,7 @@ class Topics:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
     """A broker that all tests share."""
-    with running(Kafka()) as started:
+    with running(Kafka(session_ms=_PATIENCE_S * 1_000)) as started:
         yield started
 
 

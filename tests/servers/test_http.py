@@ -62,7 +62,7 @@ def listening(folder: Path, offset: int | None = None, **settings: Any) -> Itera
     assert isinstance(source, HttpIngest)
     logs = source.open(ReadContext(), {} if offset is None else {"events": {"offset": offset}})
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Open(port, logs, client)
     finally:
         logs.close()
@@ -235,7 +235,7 @@ def test_a_run_with_state_makes_room_again_by_its_checkpoints(tmp_path: Path) ->
     run = threading.Thread(target=lambda: counts.append(made.run(**settings).accounting.total.received))
     run.start()
     refused = accepted = 0
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         while accepted < 20:
             try:
                 status = client.post("/events", content=json.dumps({"n": 1, "text": "x" * 100_000})).status_code
@@ -265,7 +265,7 @@ def test_too_many_bodies_at_one_time_are_refused(tmp_path: Path, monkeypatch: py
         head = b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port)) as slow:
             slow.sendall(head + b" " * 899_999)
-            assert held.wait(10)
+            assert held.wait(60)
             assert server.post(b" " * 300_000).status_code == 503
             slow.sendall(b" ")
             assert slow.recv(100).startswith(b"HTTP/1.1 400")
@@ -292,7 +292,7 @@ def test_messages_that_come_during_a_sync_share_the_next_one(tmp_path: Path, mon
 
         def counted(values: Sequence[bytes], arrivals_us: Sequence[int]) -> int:
             groups.append(len(values))
-            assert all_there.wait(10)
+            assert all_there.wait(60)
             return append(values, arrivals_us)
 
         monkeypatch.setattr(journal, "append", counted)
@@ -301,7 +301,7 @@ def test_messages_that_come_during_a_sync_share_the_next_one(tmp_path: Path, mon
             while not groups:
                 threading.Event().wait(0.001)
         all_there.set()
-        assert all(answered.acquire(timeout=10) for _ in range(50))
+        assert all(answered.acquire(timeout=60) for _ in range(50))
         assert groups == [1, 49]
 
 

@@ -72,7 +72,7 @@ def test_what_was_accepted_over_http_comes_out_once_however_often_the_run_is_kil
     accepted: list[int] = []
     unanswered: list[int] = []
     number = 0
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         for round_ in range(3):
             with running(tmp_path, job) as process:
                 wait_for_health(client, process, tmp_path)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
+from tests.servers.committed import committed
 from tests.servers.conftest import Topics
 
 import eventide as et
@@ -30,19 +31,11 @@ EPOCHS = [
 
 def shown(kafka: Kafka, topic: str) -> list[tuple[str | None, str | None]]:
     """Key and value of every committed message, in order; topics of one partition."""
-    settings = {"bootstrap.servers": kafka.address, "group.id": "seen", "isolation.level": "read_committed"}
-    consumer = Consumer({**settings, "enable.partition.eof": True})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: list[tuple[str | None, str | None]] = []
-    while True:
-        message = consumer.poll(30)
-        assert message is not None
-        if message.error() is not None:
-            break
-        key, value = message.key(), message.value()
-        found.append((None if key is None else key.decode(), None if value is None else value.decode()))
-    consumer.close()
-    return found
+    return [(_text(one.key()), _text(one.value())) for one in committed(kafka.address, topic)]
+
+
+def _text(data: bytes | str | None) -> str | None:
+    return data.decode() if isinstance(data, bytes) else data
 
 
 def opened(kafka: Kafka, topic: str) -> EpochWriter:

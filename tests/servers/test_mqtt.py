@@ -71,7 +71,7 @@ class Other:
         done = threading.Event()
         self.client.on_subscribe = lambda *_: done.set()
         self.client.subscribe(topic, 1)
-        assert done.wait(10)
+        assert done.wait(60)
 
     def _came(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         with self.changed:
@@ -136,7 +136,7 @@ class Open:
             if batch is not None:
                 batches.append(batch)
             else:
-                assert self.context.wake.wait(20), f"{sum(one.received for one in batches)} of {count}"
+                assert self.context.wake.wait(60), f"{sum(one.received for one in batches)} of {count}"
         rows, refused = (pl.concat([getattr(one, part) for one in batches]) for part in ("rows", "refused"))
         return rows, refused
 

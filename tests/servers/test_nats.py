@@ -344,8 +344,9 @@ def test_a_run_that_is_stopped_and_goes_on_sends_what_one_that_was_not_sends(
             break
 
     async def sent(js: Any, name: str) -> list[bytes]:
+        count = (await js.stream_info(stream, subjects_filter=f"{stream}.{name}")).state.subjects[f"{stream}.{name}"]
         subscription = await js.pull_subscribe(f"{stream}.{name}", stream=stream)
-        return [one.data for one in await subscription.fetch(1_000, timeout=1)]
+        return [one.data for one in await subscription.fetch(count, timeout=60)]
 
     whole, cut = (on(server, lambda js, name=name: sent(js, name)) for name in ("whole", "cut"))
     assert outcome.finished

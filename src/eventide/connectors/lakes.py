@@ -21,6 +21,12 @@ RETRACT = "retract"
 class LakeTable(Protocol):
     """A table whose commits are whole. Methods raise `SinkError`."""
 
+    def stand(self) -> Stand:
+        """What is sure to last; empty where every commit is."""
+
+    def mend(self, stand: Stand) -> None:
+        """Take away what a power cut left torn behind where the table stood, and make sure of the rest."""
+
     def epoch(self) -> int:
         """The last epoch with rows that is in the table; -1 before any."""
 
@@ -60,13 +66,14 @@ class LakeEpochs:
     table: LakeTable
 
     def stand(self) -> Stand:
-        return {}
+        return self.table.stand()
 
     def deliver(self, epoch: int, rows: pl.DataFrame) -> None:
         if rows.height:
             self.table.put(rows, epoch)
 
     def recover(self, epoch: int, rows: pl.DataFrame, stand: Stand) -> None:
+        self.table.mend(stand)
         there = self.table.epoch()
         if there > epoch:
             self.table.take_back(epoch)

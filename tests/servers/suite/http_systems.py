@@ -52,7 +52,7 @@ class IngestSystem(System):
             logs.close()
 
     def _send(self, rows: Sequence[Row]) -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60) as client:
             for row in rows:
                 assert client.post("/events", content=as_json(row)).status_code == 202
 

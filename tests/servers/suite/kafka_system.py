@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from tests.servers.committed import committed
 from tests.servers.conftest import Topics
 from tests.servers.suite.system import SCHEMA, SENT, Row, System, as_json, of_json
 
@@ -61,14 +61,7 @@ class KafkaSystem(System):
         return et.write_kafka(self._topic(place), servers=self.address, patience="2m")
 
     def rows(self, place: str) -> list[dict[str, Any]]:
-        settings = {"bootstrap.servers": self.broker.address, "group.id": "s", "isolation.level": "read_committed"}
-        consumer = Consumer({**settings, "enable.partition.eof": True})
-        consumer.assign([TopicPartition(self._topic(place), 0, 0)])
-        found = []
-        while (message := consumer.poll(30)) is not None and message.error() is None:
-            found.append(of_json(message.value() or b"{}"))
-        consumer.close()
-        return found
+        return [of_json(one.value() or b"{}") for one in committed(self.broker.address, self._topic(place))]
 
     def refused_sink(self) -> Sink:
         return et.write_kafka("t", servers=self.address, settings=WRONG, patience="500ms")

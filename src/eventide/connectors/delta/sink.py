@@ -1,7 +1,7 @@
 """Delta Lake as a sink: rows and the epoch's number in one commit.
 
 Law: the table's own record of application transactions says for each run and output which epoch is in it. Two writers
-of one run cannot both commit: Delta refuses the second.
+of one run cannot both commit: Delta refuses the second. On a disk of this machine a commit is synced before it counts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
+from eventide.connectors.delta.local import OURS, local_table
 from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
 from eventide.errors import SinkError
-from eventide.flow import EpochWriter, Opening, Writer, is_remote
+from eventide.flow import EpochWriter, Opening, Stand, Writer, is_remote
 
 if TYPE_CHECKING:
-    from deltalake import CommitProperties, DeltaTable
+    from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 
 _PATIENCE = "30s"
 """How long the library asks a store again that does not answer."""
+
+_CHECKPOINT_EVERY = "100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,18 @@ class DeltaRows:
         self._shape = shape
         self._options = storage_options(sink.path) | ({"retry_timeout": _PATIENCE} if is_remote(sink.path) else {})
         self._application = f"eventide/{shape.run}/{shape.output}"
+        self._local = local_table(sink.path)
+
+    def stand(self) -> Stand:
+        return {} if self._local is None or self._local.sure is None else {"version": self._local.sure}
+
+    def mend(self, stand: Stand) -> None:
+        local, version = self._local, stand.get("version")
+        if local is None:
+            return
+        if version is not None:
+            self._told(lambda: local.mend(int(version), self._application))
+        self._told(local.sync)
 
     def epoch(self) -> int:
         found = -1
@@ -75,9 +90,24 @@ class DeltaRows:
     def put(self, rows: pl.DataFrame, epoch: int | None) -> None:
         made = self._shape.rows(rows, epoch)
         self._told(lambda: self._upsert(made, epoch) if self._shape.identity else self._append(made, epoch))
+        self._told(self._last)
 
     def take_back(self, epoch: int) -> None:
         self._told(lambda: self._take_back(epoch))
+        self._told(self._last)
+
+    def _last(self) -> None:
+        """Make sure of the commit, then of a checkpoint when one is due, and only then forget old commits."""
+        table = None if self._local is None else self._table()
+        if self._local is None or table is None:
+            return
+        self._local.sync()
+        told = table.metadata().configuration
+        if table.version() and not table.version() % int(told.get("delta.checkpointInterval") or _CHECKPOINT_EVERY):
+            table.create_checkpoint()
+            self._local.sync_checkpoint()
+            if told.get("delta.enableExpiredLogCleanup") != "false":
+                table.cleanup_metadata()
 
     def _take_back(self, epoch: int) -> None:
         table = self._table()
@@ -89,7 +119,7 @@ class DeltaRows:
         else:
             # the name of a run is made of letters and digits only
             later = f"_run = '{self._shape.run}' AND _epoch > {int(epoch)}"
-            table.delete(later, commit_properties=commit)
+            table.delete(later, commit_properties=commit, post_commithook_properties=self._hooks())
 
     def _table(self) -> DeltaTable | None:
         made = self._delta.DeltaTable
@@ -101,26 +131,45 @@ class DeltaRows:
         if epoch is None:
             return None
         done = self._delta.Transaction(self._application, epoch)
-        return self._delta.CommitProperties(app_transactions=[done])  # type: ignore[no-any-return]  # found by its name
+        made: CommitProperties = self._delta.CommitProperties({OURS: self._application}, app_transactions=[done])
+        return made
+
+    def _hooks(self) -> PostCommitHookProperties | None:
+        """On a disk of this machine the library makes no checkpoint, and forgets no commit, that is not sure."""
+        hooks = self._delta.PostCommitHookProperties
+        return None if self._local is None else hooks(create_checkpoint=False, cleanup_expired_logs=False)
 
     def _append(self, rows: pl.DataFrame, epoch: int | None) -> None:
         self._write(rows, self._commit(epoch))
 
     def _write(self, rows: pl.DataFrame, commit: CommitProperties | None) -> None:
+        if self._local is not None:
+            self._local.make_folder()
         self._delta.write_deltalake(
-            self._sink.path, rows, mode="append", storage_options=self._options, commit_properties=commit
+            self._sink.path,
+            rows,
+            mode="append",
+            storage_options=self._options,
+            commit_properties=commit,
+            post_commithook_properties=self._hooks(),
         )
 
     def _upsert(self, rows: pl.DataFrame, epoch: int | None) -> None:
         table = self._table()
         if table is None:
-            self._write(rows.clear(), None)
+            self._write(rows.clear(), None if epoch is None else self._commit(epoch - 1))
             table = self._table()
             assert table is not None
         names = [_quoted(name) for name in self._shape.identity]
         same = " AND ".join(f"(t.{name} IS NOT DISTINCT FROM s.{name})" for name in names)
         merge = table.merge(
-            rows, same, source_alias="s", target_alias="t", streamed_exec=False, commit_properties=self._commit(epoch)
+            rows,
+            same,
+            source_alias="s",
+            target_alias="t",
+            streamed_exec=False,
+            commit_properties=self._commit(epoch),
+            post_commithook_properties=self._hooks(),
         )
         if "op" in rows.columns:
             kept = f"s.op <> '{RETRACT}'"

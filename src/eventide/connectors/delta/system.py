@@ -28,8 +28,10 @@ PROMISES = (
         "Delta table",
         "sink",
         "exactly once",
-        "rows and epoch number (an application transaction) in one commit; merged by keys and window, or appended",
-        "a disk with atomic renames, or S3 with conditional puts; the right to write and rewrite files",
+        "rows and epoch number (an application transaction) in one commit; merged by keys and window, or appended. On "
+        "a local disk a commit and its files are synced; what a power cut left torn is taken away and comes again",
+        "a local disk with atomic renames that keeps what fsync has confirmed, or S3 with conditional puts; the right "
+        "to write and rewrite files",
     ),
 )
 

@@ -1,7 +1,7 @@
 """Apache Iceberg as a sink: rows and the epoch's number in one commit.
 
 Law: a property of the table says for each run and output which epoch is in it; it changes in the same commit as the
-rows.
+rows. On a disk of this machine files are synced before the catalog hears of them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import polars as pl
 
 from eventide.connectors.iceberg.config import Place, is_installed
 from eventide.connectors.iceberg.filters import any_of, later_rows, within
+from eventide.connectors.iceberg.local import synced
 from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
 from eventide.errors import SinkError
-from eventide.flow import EpochWriter, Opening, Writer
+from eventide.flow import EpochWriter, Opening, Stand, Writer
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -53,8 +54,14 @@ class IcebergRows:
     def __init__(self, place: Place, shape: Shape) -> None:
         self._place = place
         self._shape = shape
-        self._catalog = place.load(SinkError)
+        self._catalog = synced(place.load(SinkError))
         self._property = f"eventide.epoch.{shape.run}.{shape.output}"
+
+    def stand(self) -> Stand:
+        return {}
+
+    def mend(self, stand: Stand) -> None:
+        """Files are synced before the catalog hears of them."""
 
     def epoch(self) -> int:
         found: list[int] = []

@@ -29,8 +29,9 @@ PROMISES = (
         "Iceberg table",
         "sink",
         "exactly once",
-        "rows and epoch number (a property of the table) in one commit; replaced by keys and window, or appended",
-        "a catalog that PyIceberg knows; one run at a time with a state folder",
+        "rows and epoch number (a property of the table) in one commit; replaced by keys and window, or appended. On a "
+        "local disk files are synced before the catalog hears of them",
+        "a catalog that PyIceberg knows and that keeps what it confirmed; one run at a time with a state folder",
     ),
 )
 

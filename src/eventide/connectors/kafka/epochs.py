@@ -184,6 +184,7 @@ class _Control:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 20,  # the end of the partition is told by an answer without messages
         }
         self._sink = sink
         self._key = key.encode()
