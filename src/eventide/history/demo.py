@@ -54,6 +54,7 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
                 events.filter(pl.col("key") == device, pl.col("class") == "late"),
                 title=f"{device}: ",
                 threshold=settings.threshold,
+                unit="counts a minute",
             ),
         ),
         Section(

@@ -99,7 +99,8 @@ def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, l
     told = [_left_out(events, near)]
     if drawn_logs < logs:
         told.append(f"lines of {drawn_logs} of {logs} logs")
-    _note(axes, [text for text in told if text], (0.99, 0.02))
+    notes = "; ".join(text for text in told if text)
+    axes.annotate(notes, (0.99, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
     axes.legend(loc="upper left", fontsize=8, frameon=False, markerscale=2.5)
     _dates(drawn, axes, both=True)
     return drawn
@@ -118,13 +119,11 @@ def _near(events: pl.DataFrame) -> pl.DataFrame:
 
 def _left_out(events: pl.DataFrame, near: pl.DataFrame) -> str:
     count = events.height - near.height
-    return f"{count:,} events with clocks more than 30 days off are not drawn" if count else ""
+    return f"{_events(count)} more than 30 days off, not drawn" if count else ""
 
 
-def _note(axes: Axes, texts: Sequence[str], at: tuple[float, float]) -> None:
-    """What a picture leaves out, in a corner of it."""
-    if texts:
-        axes.annotate("; ".join(texts), at, xycoords="axes fraction", ha="right", fontsize=8)
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
 
 
 def _watermarks(axes: Axes, events: pl.DataFrame, name: str) -> tuple[int, int]:
@@ -169,11 +168,11 @@ def lateness_histogram(events: pl.DataFrame, keyed_by: str = "device", counted: 
     axes.set_xlim(0, furthest_s)
     middle = near["s"].median()
     axes.set_title(f"Half of the events arrive within {_length(float(middle or 0))}", loc="left")  # type: ignore[arg-type]
-    axes.set_xlabel("arrival time less event time")
+    told = [_left_out(events, within), f"{_events(ahead)} dated ahead of arrival drawn at 0" if ahead else ""]
+    notes = "; ".join(text for text in told if text)
+    axes.set_xlabel("arrival time less event time" + (f"\n({notes})" if notes else ""))
     axes.set_ylabel(counted)
     axes.legend(fontsize=8, frameon=False, title=keyed_by, title_fontsize=8)
-    told = [_left_out(events, within), f"{ahead:,} dated ahead of their arrival stand at 0" if ahead else ""]
-    _note(axes, [text for text in told if text], (0.99, 1.02))
     return drawn
 
 
