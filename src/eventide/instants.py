@@ -127,6 +127,8 @@ def instant_us(when: When, name: str = "time") -> int:
             moment = datetime.fromisoformat(moment)
         except ValueError:
             raise ValueError(f'{name}={when!r} is not a time: write it as "2020-02-29T23:56:03Z"') from None
+    if not isinstance(moment, datetime):
+        raise ValueError(f'{name}={when!r} is not a time: give text such as "2020-02-29T23:56:03Z", or a datetime')
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -42,7 +42,7 @@ def test_time_draws_every_late_event_and_the_watermark_of_the_log(out: et.Outcom
     assert total.late > 50
     assert f"late ({total.late:,})" in legend(figure)
     assert "watermark of the log" in legend(figure)
-    assert figure.axes[0].get_title("left").startswith(f"{total.late:,} of {total.received:,} events came late")
+    assert figure.axes[0].get_title("left").startswith(f"Of {total.received:,} events {total.late:,} came too late")
     line = figure.axes[0].get_lines()[0]
     assert list(line.get_xdata()) == sorted(line.get_xdata())
 
@@ -144,3 +144,60 @@ def test_notebooks_run_and_show_what_is_stored_in_them(name: str) -> None:
     assert sum(text is None for text in texts(again)) >= 3  # the pictures
     for secret in ("/tmp", "/home", "/work", "/usr"):
         assert secret not in path.read_text()
+
+
+def arrivals(lateness_ms: list[int]) -> et.Outcome:
+    """A run over events a second apart that came so many milliseconds behind their time."""
+    rows = [
+        {"k": "a", "at": n * 1_000, "came": n * 1_000 + late, "x": 1.0, "word": "w"}
+        for n, late in enumerate(lateness_ms)
+    ]
+    schema = {"k": str, "at": et.Instant, "came": et.Instant, "x": float, "word": str}
+    timed = et.from_rows(rows, schema=schema, arrival="came").event_time("at", et.bounded("1s"))
+    out: et.Outcome = (
+        timed.group_by("k").window(et.tumbling("5s")).agg(x=col("x").sum(), w=col("word").first()).run(show=False)
+    )
+    return out
+
+
+def test_lateness_is_not_cut_to_whole_seconds() -> None:
+    axes = arrivals([40, 1_900, 1_900]).plot.lateness().axes[0]
+    assert axes.get_title("left") == "Half of the events arrive within 1.9 s"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "10 ms", "100 ms", "1 s"]
+
+
+def test_events_dated_ahead_of_their_arrival_and_far_ones_are_told() -> None:
+    picture = arrivals([-500, 100, 1_000, 40 * 86_400_000]).plot.lateness()
+    _, told = picture.axes[0].get_xlabel().split("\n")
+    assert told == "(1 event more than 30 days off, not drawn; 1 event dated ahead of arrival drawn at 0)"
+
+
+def test_events_of_days_ago_without_recorded_arrivals_are_not_drawn_but_told() -> None:
+    rows = [{"at": n * 1_000} for n in range(5)]
+    stream = et.from_rows(rows, schema={"at": et.Instant}).event_time("at", et.bounded("1s"))
+    out = stream.run(show=False)
+    for picture in (out.plot.lateness, out.plot.time):
+        with pytest.raises(et.EventideError, match="arrival="):
+            picture()
+
+
+def test_windows_have_a_unit_and_name_the_columns_that_can_be_drawn() -> None:
+    out = arrivals([10, 20, 30])
+    drawn = out.plot.windows("a", "x", threshold=2, unit="mV").axes[0]
+    assert drawn.get_ylabel() == "x (mV)"
+    assert "2 mV" in [text.get_text() for text in drawn.get_legend().get_texts()]
+    for column in ("y", "w"):
+        with pytest.raises(et.EventideError, match=f"there is no number '{column}' in the results: draw one of x"):
+            out.plot.windows("a", column)
+
+
+def test_windows_behind_a_join_are_drawn_and_its_arrivals_are_told_to_be_of_each_stream() -> None:
+    left, right = (
+        et.from_rows([{"k": "a", "at": 0}], schema={"k": str, "at": et.Instant}, name=name) for name in ("l", "r")
+    )
+    sides = [side.event_time("at", et.bounded("1s")) for side in (left, right)]
+    joined = sides[0].join_asof(sides[1], on="k").group_by("k").window(et.tumbling("5s")).agg(n=et.count())
+    out = joined.run(show=False)
+    assert "1 window" in out.plot.windows("a").axes[0].get_title("left")
+    with pytest.raises(et.EventideError, match="draw each one of the join by itself"):
+        out.plot.time()

@@ -18,6 +18,7 @@ from eventide.advice.recording import Recording, record
 from eventide.engine.monitor import Measured
 from eventide.instants import Duration, duration_text, positive_us
 from eventide.plan import Stream
+from eventide.semantics.eventtime.strategies import is_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,8 +99,10 @@ def advise(stream: Stream, *, key: str | None = None, late_rate: float = 0.01, c
     >>> et.advise(stream, late_rate=0.01).recommendation.code
     'et.bounded("3s")'
     """
-    if not 0 < late_rate < 1:
-        raise ValueError(f"late_rate={late_rate} must lie between 0 and 1: 0.01 lets one event in a hundred be late")
+    if not is_share(late_rate):
+        raise ValueError(f"late_rate={late_rate!r} must lie between 0 and 1: 0.01 lets one event in a hundred be late")
+    if not isinstance(stream, Stream):
+        raise ValueError(f"{stream!r} is not a stream: of a file, make one with et.read_csv(...) and event_time")
     recording = record(stream.plan, key)
     rates = tuple(sorted({*RATES, late_rate}, reverse=True))
     found = bounds(recording, rates, None if cap is None else positive_us(cap, "cap"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,12 @@ def _timed(stream: Stream, column: str, max_age: str | None, has_arrival: bool) 
 def _of_parquet(
     path: Path, time: str | None, arrival: str | None, key: str | None, order: str | None, max_age: str | None
 ) -> tuple[Stream, Guess]:
-    schema = pl.read_parquet_schema(path)
+    if not path.exists():
+        raise PlanError.of("advise", f"there is no file {path}", "Check the path")
+    try:
+        schema = pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise PlanError.of("advise", f"{path} does not read as Parquet: {fault}", "Give a whole file") from None
     instants = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime)]
     others = [name for name in schema if name not in instants]
     late = arrival or _named(instants, _ARRIVALS)
@@ -147,8 +153,17 @@ def _sample(path: Path, suffix: str) -> tuple[list[dict[str, str]], str]:
         raise PlanError.of("advise", f"there is no file {path}", "Check the path")
     if path.name.endswith(".zst"):
         raise PlanError.of("advise", f"{path} is compressed with zstd", "Unpack it, or give a pipeline that reads it")
-    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
-        lines = [line for _, line in zip(range(_SAMPLE_LINES), file, strict=False)]
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.name.endswith(".gz")
+            else path.open(encoding="utf-8") as file
+        ):
+            lines = [line for _, line in zip(range(_SAMPLE_LINES), file, strict=False)]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as fault:
+        raise PlanError.of(
+            "advise", f"{path} cannot be read: {fault}", "Give a file of UTF-8 text, packed or not"
+        ) from None
     if not lines:
         raise PlanError.of("advise", f"{path} is empty", "Give a file with rows")
     if suffix in (".ndjson", ".jsonl", ".json"):
@@ -190,7 +205,9 @@ def _columns(
     time = told[0] or _named([name for name in instants if name != arrival], _TIMES)
     time = time or next((name for name in instants if name != arrival), None)
     if time is None:
-        raise PlanError.of("advise", "no column looks like a time", f"Say which: --time ... of {', '.join(columns)}")
+        raise PlanError.of(
+            "advise", "no column looks like a time", f"Say which: --time ... of {', '.join(columns) or 'its columns'}"
+        )
     rest = [name for name in columns if name not in instants]
     return time, arrival, told[2] or _named(rest, _KEYS)
 

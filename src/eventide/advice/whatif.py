@@ -81,6 +81,8 @@ def _with(
     given: dict[str, Any] = {}
     if strategy is not None:
         given["strategy"] = strategy
+    if isinstance(clock, str) and clock != "log":
+        raise ValueError(f'clock={clock!r} is not a clock: use "log" or et.per_key("device", cap="2h")')
     if clock is not None:
         given["clock"] = LogClock() if isinstance(clock, str) else clock
     made = replace(plan, event_time=replace(plan.event_time, **given))

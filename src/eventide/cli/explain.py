@@ -83,7 +83,9 @@ def window(
     with given("--at"):
         instant_us(at, "at")
     asked = _inspection(load(pipeline), snapshot)
-    typer.echo(str(asked.explain(key=_key(asked.moment, key or []), at=at)))
+    with given("--key"):
+        told = asked.explain(key=_key(asked.moment, key or []), at=at)
+    typer.echo(str(told))
 
 
 @explain.command()
@@ -101,7 +103,9 @@ def event(
         raise typer.BadParameter("name the event by --offset or by --value column=value", param_hint="--offset")
     asked = _inspection(load(pipeline), snapshot)
     values = dict(_split(text, "--value") for text in value) if value else None
-    typer.echo(str(asked.explain_event(log=log, offset=offset, values=values)))
+    with given("--value" if values else "--log"):
+        told = asked.explain_event(log=log, offset=offset, values=values)
+    typer.echo(str(told))
 
 
 def _inspection(stream: Stream, folder: str | None) -> Inspection:

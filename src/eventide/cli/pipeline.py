@@ -16,7 +16,7 @@ import typer
 
 from eventide.engine.memory import bytes_of
 from eventide.errors import EventideError, PlanError
-from eventide.instants import microseconds
+from eventide.instants import non_negative_us, positive_us
 from eventide.plan import Stream
 
 Pipeline = Annotated[
@@ -37,10 +37,20 @@ def given(option: str) -> Iterator[None]:
 
 
 def duration(text: str | None) -> str | None:
-    """For an option that takes a duration: text that is none is wrong usage."""
+    """For an option that takes a duration: text that is none is wrong usage, as is one below zero."""
     if text is not None:
         try:
-            microseconds(text)
+            non_negative_us(text, "duration")
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault)) from None
+    return text
+
+
+def length(text: str | None) -> str | None:
+    """For an option that takes a duration longer than zero."""
+    if text is not None:
+        try:
+            positive_us(text, "duration")
         except ValueError as fault:
             raise typer.BadParameter(str(fault)) from None
     return text

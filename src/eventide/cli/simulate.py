@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from eventide.cli.pipeline import duration as duration_option
+from eventide.cli.pipeline import length
 from eventide.connectors.simulate import simulate as simulated
 from eventide.connectors.simulate import simulate_stations, simulate_zoo, write_simulated
 
@@ -30,7 +30,7 @@ def simulate(
         Kind, typer.Option(help="Radiation tubes, tags of zoo animals, or base stations with alarms.")
     ] = Kind.RADIATION,
     devices: Annotated[int, typer.Option(min=1, help="How many devices, tags or stations.")] = 30,
-    duration: Annotated[str, typer.Option(callback=duration_option, help="How long they measure: 6h, 1d, 4w.")] = "1d",
+    duration: Annotated[str, typer.Option(callback=length, help="How long they measure: 6h, 1d, 4w.")] = "1d",
     seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 7,
 ) -> None:
     """Write the rows of a simulated network: buffered uploads, wrong clocks, copies, silence, malformed rows."""

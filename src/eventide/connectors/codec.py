@@ -22,6 +22,7 @@ from eventide.connectors.screen import Screen
 from eventide.connectors.systems import kinds, system_named, system_of
 from eventide.errors import PlanError
 from eventide.flow import Sink, Source
+from eventide.plan.given import name_of
 from eventide.semantics.schema import Schema
 
 Tree = dict[str, Any]
@@ -73,7 +74,7 @@ def source_from(tree: Mapping[str, Any]) -> Source:
 
 
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
-    kind, arrival, name = tree.get("kind"), tree.get("arrival"), tree.get("name", "")
+    kind, arrival, name = tree.get("kind"), tree.get("arrival"), name_of(tree.get("name", ""), "name")
     if system := system_named(kind):
         return system.source_from({**tree, "format": format_from(tree["format"])} if "format" in tree else tree, schema)
     path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from eventide.plan.given import known, part_of
 from eventide.semantics.schema import Field, Schema
 
 Tree = dict[str, Any]
@@ -33,14 +34,15 @@ def schema_to(schema: Schema) -> Tree:
 
 def schema_from(tree: Mapping[str, Any]) -> Schema:
     """A schema of plain values."""
-    fields = tuple((name, _field(name, rule)) for name, rule in tree["columns"].items())
+    known("schema", tree, "columns", "unknown", "bad_share_max")
+    fields = tuple((name, _field(name, rule)) for name, rule in part_of(tree["columns"], "columns").items())
     return Schema(fields, tree.get("unknown", "drop"), tree.get("bad_share_max"))
 
 
 def _field(name: str, rule: Any) -> Field:
     if isinstance(rule, str):
         return Field(rule)  # type: ignore[arg-type] # Field itself refuses other words
-    unknown = sorted(set(rule) - set(_FIELD))
+    unknown = sorted(set(part_of(rule, f"column {name!r}")) - set(_FIELD))
     if unknown:
         raise ValueError(
             f"column {name!r} has an unknown rule {', '.join(map(repr, unknown))}: rules are {', '.join(_FIELD)}"

@@ -13,6 +13,7 @@ import polars as pl
 
 from eventide.engine.clocks import clocks_for
 from eventide.engine.keys import key_table
+from eventide.errors import EventideError
 from eventide.flow import ARRIVAL, INSTANT, LOG, OFFSET, ReadContext
 from eventide.history.pictures import arrival_against_event_time, lateness_histogram, windows_of
 from eventide.history.report import Section, write_report
@@ -53,6 +54,7 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
                 events.filter(pl.col("key") == device, pl.col("class") == "late"),
                 title=f"{device}: ",
                 threshold=settings.threshold,
+                unit="counts a minute",
             ),
         ),
         Section(
@@ -102,6 +104,8 @@ def _events(readings: Stream, outcome: Outcome, settings: Settings) -> pl.DataFr
                 rows = batch.rows.with_columns(pl.lit(reader.log).alias(LOG))
                 parts += judge.classes(rows.join(fates, on=[LOG, OFFSET], how="left", maintain_order="left"))
     logs.close()
+    if not parts:
+        raise EventideError("there is nothing to report on: not one reading was received")
     return pl.concat(parts)
 
 

@@ -5,6 +5,7 @@ Law: a picture shows the rows it is given; what it leaves out is written on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
@@ -23,7 +24,20 @@ COLOURS = {"on time": "#0072B2", "corrected": "#E69F00", "late": "#D55E00", "ref
 
 _LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 _FAR_S = 30 * 86_400
-_BIN_EDGES_S = [0.0, *(10 ** (step / 4) for step in range(0, 25))]
+_BINS_PER_DECADE = 4
+_TICKS_S = (
+    (0.001, "1 ms"),
+    (0.01, "10 ms"),
+    (0.1, "100 ms"),
+    (1.0, "1 s"),
+    (10.0, "10 s"),
+    (60.0, "1 min"),
+    (600.0, "10 min"),
+    (3_600.0, "1 h"),
+    (36_000.0, "10 h"),
+    (259_200.0, "3 d"),
+    (2_592_000.0, "30 d"),
+)
 
 
 def figure(width: float = 9.0, height: float = 4.8) -> tuple[Figure, Axes]:
@@ -64,9 +78,7 @@ def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, l
     where there are several, `_log`. `line` names the line.
     """
     drawn, axes = figure()
-    lateness_s = (pl.col("arrival") - pl.col("time")).dt.total_seconds()
-    far = lateness_s.abs() > _FAR_S
-    near = events.filter(~far)
+    near = _near(events)
     for name, colour in COLOURS.items():
         part = near.filter(pl.col("class") == name)
         if part.height:
@@ -79,27 +91,43 @@ def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, l
                 alpha=0.7,
                 label=f"{name} ({part.height:,})",
             )
-    _watermarks(axes, near, line)
+    drawn_logs, logs = _watermarks(axes, near, line)
     behind = near.filter(pl.col("class").is_in(["late", "corrected"])).height
     axes.set_title(title or f"{behind:,} of {near.height:,} events came behind their windows", loc="left")
     axes.set_xlabel("event time (UTC)")
     axes.set_ylabel("arrival time (UTC)")
-    if near.height < events.height:
-        left_out = events.height - near.height
-        axes.annotate(
-            f"{left_out:,} events with clocks more than 30 days off are not drawn",
-            (0.99, 0.02),
-            xycoords="axes fraction",
-            ha="right",
-            fontsize=8,
-        )
+    told = [_left_out(events, near)]
+    if drawn_logs < logs:
+        told.append(f"lines of {drawn_logs} of {logs} logs")
+    notes = "; ".join(text for text in told if text)
+    axes.annotate(notes, (0.99, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
     axes.legend(loc="upper left", fontsize=8, frameon=False, markerscale=2.5)
     _dates(drawn, axes, both=True)
     return drawn
 
 
-def _watermarks(axes: Axes, events: pl.DataFrame, name: str) -> None:
-    """A line for each log: its watermark over arrival time."""
+def _near(events: pl.DataFrame) -> pl.DataFrame:
+    """The events that can be drawn to scale: arrived within 30 days of their time."""
+    near = events.filter((pl.col("arrival") - pl.col("time")).dt.total_seconds().abs() <= _FAR_S)
+    if events.height and not near.height:
+        raise EventideError(
+            "there is nothing to draw: no event arrived within 30 days of its time. Events that were recorded have "
+            "their arrivals in a column: name it with arrival= in read_csv and the like"
+        )
+    return near
+
+
+def _left_out(events: pl.DataFrame, near: pl.DataFrame) -> str:
+    count = events.height - near.height
+    return f"{_events(count)} more than 30 days off, not drawn" if count else ""
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
+
+
+def _watermarks(axes: Axes, events: pl.DataFrame, name: str) -> tuple[int, int]:
+    """A line for each log: its watermark over arrival time. How many are drawn, and how many logs there are."""
     known = events.filter(pl.col("watermark").is_not_null(), pl.col("arrival").is_not_null()).sort("arrival")
     logs = known.partition_by("_log", maintain_order=True) if "_log" in known.columns else [known]
     for number, part in enumerate(logs[: len(_LINES)]):
@@ -109,29 +137,51 @@ def _watermarks(axes: Axes, events: pl.DataFrame, name: str) -> None:
         label = name if len(logs) == 1 else f"{name} of {part['_log'][0]}"
         colour = "black" if len(logs) == 1 else _LINES[number]
         axes.plot(shown["watermark"].to_list(), shown["arrival"].to_list(), color=colour, linewidth=1.2, label=label)
+    return len(logs[: len(_LINES)]), len(logs)
 
 
-def lateness_histogram(events: pl.DataFrame, keyed_by: str = "device") -> Figure:
-    """How far arrivals are behind event times, by `key`; the keys with most events, and the rest together."""
+def lateness_histogram(events: pl.DataFrame, keyed_by: str = "device", counted: str = "events") -> Figure:
+    """How far arrivals are behind event times, by `key`; the keys with most events, and the rest together. `counted`
+    says what is counted.
+    """
     drawn, axes = figure(height=4.2)
-    seconds = events.select("key", (pl.col("arrival") - pl.col("time")).dt.total_seconds().cast(pl.Float64).alias("s"))
-    near = seconds.filter(pl.col("s").abs() <= _FAR_S).with_columns(pl.col("s").clip(lower_bound=0.0))
+    lateness_us = (pl.col("arrival") - pl.col("time")).dt.total_microseconds()
+    within = _near(events)
+    near = within.select("key", (lateness_us.cast(pl.Float64) / 1e6).alias("s"))
+    ahead = near.filter(pl.col("s") < 0).height
+    near = near.with_columns(pl.col("s").clip(lower_bound=0.0))
     most = near["key"].value_counts(sort=True)["key"].head(6).to_list()
     groups = [near.filter(pl.col("key") == key)["s"].to_list() for key in most]
     rest = near.filter(~pl.col("key").is_in(most))["s"].to_list()
     names = [str(key) for key in most] + (["all others"] if rest else [])
     series = [*groups, rest] if rest else groups
-    axes.hist(series, bins=_BIN_EDGES_S, stacked=True, label=names, color=list(_LINES[: len(series)]))
-    axes.set_xscale("symlog", linthresh=1)
-    axes.set_xticks([0, 10, 60, 600, 3_600, 36_000], ["0", "10 s", "1 min", "10 min", "1 h", "10 h"])
+    least_s = _least(near["s"])
+    decades = int(math.log10(_FAR_S / least_s)) + 1
+    steps = range(decades * _BINS_PER_DECADE + 1)
+    edges = [0.0, *(least_s * 10 ** (step / _BINS_PER_DECADE) for step in steps)]
+    axes.hist(series, bins=edges, stacked=True, label=names, color=list(_LINES[: len(series)]))
+    axes.set_xscale("symlog", linthresh=least_s)
+    furthest_s = max(60 * least_s, float(near["s"].max() or 0) * 1.1)  # type: ignore[arg-type] # a column of floats
+    ticks = [(at, text) for at, text in _TICKS_S if least_s <= at <= furthest_s]
+    axes.set_xticks([0.0, *(at for at, _ in ticks)], ["0", *(text for _, text in ticks)])
     axes.minorticks_off()
-    axes.set_xlim(0, max(60.0, float(near["s"].max() or 0) * 1.1))  # type: ignore[arg-type] # a column of floats
+    axes.set_xlim(0, furthest_s)
     middle = near["s"].median()
     axes.set_title(f"Half of the events arrive within {_length(float(middle or 0))}", loc="left")  # type: ignore[arg-type]
-    axes.set_xlabel("arrival time less event time")
-    axes.set_ylabel("events")
+    told = [_left_out(events, within), f"{_events(ahead)} dated ahead of arrival drawn at 0" if ahead else ""]
+    notes = "; ".join(text for text in told if text)
+    axes.set_xlabel("arrival time less event time" + (f"\n({notes})" if notes else ""))
+    axes.set_ylabel(counted)
     axes.legend(fontsize=8, frameon=False, title=keyed_by, title_fontsize=8)
     return drawn
+
+
+def _least(lateness_s: pl.Series) -> float:
+    """Where the logarithmic scale begins: the power of ten that a hundredth of the lengths above zero stay below, from
+    a millisecond to a second.
+    """
+    least = lateness_s.filter(lateness_s > 0).quantile(0.01)
+    return 1.0 if least is None else min(1.0, max(0.001, 10.0 ** math.floor(math.log10(least))))
 
 
 def windows_of(
@@ -141,12 +191,13 @@ def windows_of(
     *,
     title: str = "",
     threshold: float | None = None,
+    unit: str = "",
 ) -> Figure:
     """One key's windows over time: each column's last value, revised windows marked, late events as ticks.
 
     `results` has `window_start`, `window_end`, `revision` and the columns, in the order in which rows came out; `late`
     has `time`. Lines are broken where a window is missing. A thin line at a circle leads to the window's first value.
-    `threshold` is drawn as a line.
+    `threshold` is drawn as a line; `unit` is written at the axis.
     """
     drawn, axes = figure()
     last = results.unique("window_start", keep="last").sort("window_start")
@@ -173,9 +224,9 @@ def windows_of(
             label=f"late events ({len(lost):,})",
         )
     if threshold is not None:
-        axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"{threshold:g}")
+        axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--", label=f"{threshold:g} {unit}".strip())
     axes.set_title(f"{title}{_windows(last.height)}, {revised.height:,} put right by later events", loc="left")
-    axes.set_ylabel(", ".join(columns))
+    axes.set_ylabel(", ".join(columns) + (f" ({unit})" if unit else ""))
     axes.set_xlabel("event time (UTC)")
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     _dates(drawn, axes)
@@ -223,7 +274,8 @@ def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figu
     if said:
         known = windows.drop_nulls("completeness")
         axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--", label="as said")
-        axes.scatter(known["completeness"].to_list(), known["share"].to_list(), s=6, color=_LINES[0], alpha=0.4)
+        points = known["completeness"].to_list(), known["share"].to_list()
+        axes.scatter(*points, s=6, color=_LINES[0], alpha=0.4, label="a window")
         binned = known.group_by((pl.col("completeness") * 20).floor().clip(0, 19).alias("bin")).agg(
             pl.col("completeness").mean(), pl.col("share").mean()
         )
@@ -234,7 +286,8 @@ def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figu
         axes.set_xlabel("completeness said by the first result")
         axes.legend(fontsize=8, frameon=False)
         return drawn
-    axes.scatter(windows["window_start"].to_list(), windows["share"].to_list(), s=6, color=_LINES[0], alpha=0.4)
+    starts, shares = windows["window_start"].to_list(), windows["share"].to_list()
+    axes.scatter(starts, shares, s=6, color=_LINES[0], alpha=0.4, label="a window")
     mean = windows.group_by("window_start").agg(pl.col("share").mean()).sort("window_start")
     axes.plot(mean["window_start"].to_list(), mean["share"].to_list(), color=_LINES[5], label="mean of all keys")
     axes.set_xlabel("window (UTC)")
@@ -257,6 +310,8 @@ def _windows(count: int) -> str:
 
 
 def _length(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.3g} s"
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

@@ -46,7 +46,9 @@ class Plots:
         keyed = events["key"].null_count() < events.height
         names = self._plan.aggregate.keys if self._plan.aggregate is not None else ()
         labelled = events if keyed else events.with_columns(pl.col(LOG).alias("key"))
-        return lateness_histogram(labelled, ", ".join(names) if keyed else "log")
+        received = self.outcome.accounting.total.received
+        counted = f"events, of a sample of {events.height:,}" if received > 2 * events.height else "events"
+        return lateness_histogram(labelled, ", ".join(names) if keyed else "log", counted)
 
     def time(self) -> Figure:
         """Arrival against event time: sampled events and late ones, with each log's watermark as a line.
@@ -62,19 +64,27 @@ class Plots:
         total = self.outcome.accounting.total
         late = self._late()
         drawn = pl.concat([events.join(late, on=[LOG, OFFSET], how="anti"), late], how="diagonal")
-        title = f"{total.late:,} of {total.received:,} events came late, {total.corrected:,} as corrections"
-        if self.outcome.accounting.total.received > 2 * events.height:
-            title += f" (drawn: a sample of {events.height:,}, and the late ones)"
+        title = f"Of {total.received:,} events {total.late:,} came too late, {total.corrected:,} as corrections"
+        if total.received > 2 * events.height:
+            title += f" (drawn: a sample of {events.height:,}, and late ones)"
         return arrival_against_event_time(drawn, title, line if events[LOG].n_unique() > 1 else f"{line} of the log")
 
     def windows(
-        self, key: object = None, columns: str | tuple[str, ...] | None = None, *, threshold: float | None = None
+        self,
+        key: object = None,
+        columns: str | tuple[str, ...] | None = None,
+        *,
+        threshold: float | None = None,
+        unit: str = "",
     ) -> Figure:
         """One key's results over time, revised windows and late events marked.
 
         `key` is as in `Outcome.explain`; `columns` are the results to draw (without: the first numeric ones of like
-        size, four at most, counts only where there is nothing else).
+        size, four at most, counts only where there is nothing else). `threshold` is drawn as a line; `unit` is that of
+        the columns, written at their axis.
         """
+        if threshold is not None and not isinstance(threshold, int | float):
+            raise ValueError(f"threshold={threshold!r} is not a number: give one in the unit of the columns")
         asked = self.outcome.inspection.moment
         values = asked.key_of(key)
         rows = asked.rows_of(RESULTS, values)
@@ -83,12 +93,17 @@ class Plots:
         if "op" in rows.columns:
             rows = rows.filter(pl.col("op").last().over("window_start") == "upsert", pl.col("op") == "upsert")
         if not rows.height:
-            raise EventideError(f"there is no result of {dict(values)}: `out.explain(key=..., at=...)` says why")
+            whose = ", ".join(f"{name}={value!r}" for name, value in values.items()) or "this stream"
+            raise EventideError(f"there is no result of {whose}: out.explain(key=..., at=...) says why")
         late = asked.rows_of(LATE, values)
-        times = None if late is None else self._times(late)
+        times = None if late is None or self._plan.event_time is None else self._times(late)
         name = ", ".join(str(value) for value in values.values())
-        chosen = (columns,) if isinstance(columns, str) else columns or self._numeric(rows)
-        return windows_of(rows, chosen, times, title=f"{name}: " if name else "", threshold=threshold)
+        chosen = (columns,) if isinstance(columns, str) else tuple(columns or self._numeric(rows))
+        unknown = [column for column in chosen if column not in rows.columns or not rows.schema[column].is_numeric()]
+        if unknown:
+            numbers = ", ".join(column for column, dtype in rows.schema.items() if dtype.is_numeric())
+            raise EventideError(f"there is no number {unknown[0]!r} in the results: draw one of {numbers}")
+        return windows_of(rows, chosen, times, title=f"{name}: " if name else "", threshold=threshold, unit=unit)
 
     def completeness(self) -> Figure:
         """How much of each window's final number of events its first result held.
@@ -124,6 +139,10 @@ class Plots:
 
     def _sampled(self) -> pl.DataFrame:
         """The sampled events with what became of them."""
+        if self._plan.derived is not None:
+            raise EventideError(
+                "time and lateness are drawn of one stream of events: draw each one of the join by itself"
+            )
         sample = self.outcome.sample.filter(pl.col("arrival").is_not_null())
         if not sample.height:
             raise EventideError("there is nothing to draw: no event with an arrival time was accepted")

@@ -29,7 +29,7 @@ from eventide.plan.nodes import (
     WithColumns,
 )
 from eventide.plan.types import type_name
-from eventide.semantics.eventtime import KeyClock, LogClock, OwnStrategy, Perfect, Punctuated
+from eventide.semantics.eventtime import KeyClock, LogClock, OwnStrategy, Perfect, Punctuated, Strategy
 from eventide.semantics.lateness import EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
 
@@ -165,6 +165,10 @@ def _event_time(plan: Plan, columns: Columns) -> Iterator[Problem]:
             )
         return
     yield from _column("event_time", settings.column, columns, "instant")
+    if not isinstance(settings.strategy, Strategy):
+        yield Problem(
+            "event_time", f"{settings.strategy!r} is not a strategy", 'Use et.bounded("2s"), et.adaptive(0.01) ...'
+        )
     if isinstance(settings.strategy, Punctuated):
         yield from _column("punctuated", settings.strategy.column, columns, "instant")
     if isinstance(settings.clock, KeyClock):

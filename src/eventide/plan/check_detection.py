@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from eventide.errors import ExpressionError, Problem
 from eventide.expressions import type_of
 from eventide.plan.derived import Enrich
-from eventide.plan.detection import ALERTS, Absent, Alert, Anomaly, Peaks, Scoring, Trend, columns_added
+from eventide.plan.detection import ALERTS, Absent, Alert, Anomaly, Peaks, Scoring, Trend, Watch, columns_added
 from eventide.plan.nodes import DEAD_LETTERS, LATE, RESULTS, Deduplicate, OrderedStep, Plan, Step
 from eventide.plan.types import type_name
 from eventide.semantics.windows import Global
@@ -71,6 +71,7 @@ def detection_problems(plan: Plan) -> Iterator[Problem]:
     for step in early:
         if isinstance(step, OrderedStep):
             yield Problem(_where(step), "it stands before event_time, where rows have no order", "Put it behind it")
+    yield from _about_derived(plan)
     yield from _behind_windows(plan)
     yield from _in_front_of_windows(plan)
     yield from _beside_others(plan)
@@ -89,6 +90,22 @@ def detection_problems(plan: Plan) -> Iterator[Problem]:
             )
 
 
+def _about_derived(plan: Plan) -> Iterator[Problem]:
+    """Alerts and scores are found on one stream of events; rows of a join or a capture are no events of it."""
+    if plan.derived is None:
+        return
+    behind = "Put it behind windows over the join"
+    alone = "Leave it out there: it goes with a pipeline of that stream alone, or behind windows over the join"
+    for step in plan.after:
+        if isinstance(step, OrderedStep):
+            yield Problem(_where(step), "it stands among the rows of a join or of captures", behind)
+    for side in plan.derived.sides:
+        yield from _about_derived(side)
+        for step in side.after:
+            if isinstance(step, OrderedStep) and side.derived is None:
+                yield Problem(_where(step), "it stands on a stream that goes into a join or captures", alone)
+
+
 def _behind_windows(plan: Plan) -> Iterator[Problem]:
     behind = [step for step in plan.finish if isinstance(step, OrderedStep)]
     for step in behind:
@@ -100,11 +117,12 @@ def _behind_windows(plan: Plan) -> Iterator[Problem]:
         yield Problem(_where(behind[0]), "results of the global window have no instant", "Use another window")
     for branch in plan.branches:
         main = plan.finish if plan.aggregate is not None else plan.after
-        if any(isinstance(step, Alert | Absent) and step not in _watches(main) for step in branch.steps):
+        known = {step.name for step in _watches(main)}
+        if any(step.name not in known for step in _watches(branch.steps)):
             yield Problem(f"output {branch.name}", "it has an alert of its own", "Put alert on the stream itself")
 
 
-def _watches(steps: tuple[Step, ...]) -> list[Step]:
+def _watches(steps: tuple[Step, ...]) -> list[Watch]:
     return [step for step in steps if isinstance(step, Alert | Absent)]
 
 
@@ -133,7 +151,8 @@ def _beside_others(plan: Plan) -> Iterator[Problem]:
         )
     if plan.aggregate is None:
         for branch in plan.branches:
-            if branch.steps[: len(plan.front)] != plan.front:
+            # steps read from text are other values than those of the stream, and expressions are not compared by ==
+            if repr(branch.steps[: len(plan.front)]) != repr(plan.front):
                 yield Problem(
                     f"output {branch.name}",
                     "it leaves the stream in front of deduplicate or enrich, behind which events are put in order",

@@ -27,6 +27,7 @@ from eventide.instants import duration_text, positive_us
 from eventide.plan.derived import Enrich
 from eventide.plan.derived_codec import derived_from, derived_to, enrich_from, enrich_to
 from eventide.plan.detection_text import WORDS, ordered_from, ordered_to, rate_from, rate_to
+from eventide.plan.given import list_of, name_of, names_of, part_of
 from eventide.plan.nodes import (
     Branch,
     Deduplicate,
@@ -143,8 +144,13 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
     if unknown:
         raise ValueError(f"unknown part {', '.join(map(repr, unknown))}: a plan has {', '.join(sorted(known))}")
     derived = derived_from(tree["derived"], plan_from) if "derived" in tree else None
+    if derived is None and not _parts(tree["sources"], "sources"):
+        raise ValueError("sources: there is none: a plan reads at least one")
     return Plan(
-        tuple(Input(connectors.source_from(one), _steps_from(one.get("steps", ()))) for one in tree["sources"])
+        tuple(
+            Input(connectors.source_from(one), _steps_from(one.get("steps", ())))
+            for one in _parts(tree["sources"], "sources")
+        )
         if derived is None
         else tuple(one for side in derived.sides for one in side.inputs),
         _steps_from(tree.get("before", ())),
@@ -152,10 +158,16 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
         _steps_from(tree.get("after", ())),
         aggregate_from(tree) if "window" in tree else None,
         _steps_from(tree.get("finish", ())),
-        tuple(Branch(one["name"], _steps_from(one["steps"])) for one in tree.get("outputs", ())),
-        tuple(Write(one.get("output", "results"), connectors.sink_from(one)) for one in tree.get("write", ())),
+        tuple(
+            Branch(name_of(one["name"], "name"), _steps_from(one["steps"]))
+            for one in _parts(tree.get("outputs", ()), "outputs")
+        ),
+        tuple(
+            Write(name_of(one.get("output", "results"), "output"), connectors.sink_from(one))
+            for one in _parts(tree.get("write", ()), "write")
+        ),
         derived,
-        tuple(rate_from(one) for one in tree.get("alert_rates", ())),
+        tuple(rate_from(one) for one in _parts(tree.get("alert_rates", ()), "alert_rates")),
     )
 
 
@@ -177,9 +189,9 @@ def aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
     if tree.get("fill") not in (None, "empty"):
         raise ValueError(f"fill: {tree['fill']!r} is not a choice: write empty, or leave it out")
     return WindowedAggregate(
-        tuple(tree.get("group_by", ())),
+        names_of(tree.get("group_by", ()), "group_by"),
         window_from(tree["window"]),
-        tuple((name, _aggregation(one)) for name, one in tree["aggregates"].items()),
+        tuple((name, _aggregation(one)) for name, one in part_of(tree["aggregates"], "aggregates").items()),
         lateness_from(tree.get("lateness", {})),
         early_from(tree.get("early")),
         tree.get("fill") == "empty",
@@ -188,7 +200,7 @@ def aggregate_from(tree: Mapping[str, Any]) -> WindowedAggregate:
 
 
 def _aggregation(given: str | Mapping[str, Any]) -> Aggregation | OwnAggregate:
-    return parse_aggregation(given) if isinstance(given, str) else own_from_mapping(given)
+    return parse_aggregation(given) if isinstance(given, str) else own_from_mapping(part_of(given, "aggregates"))
 
 
 def _steps_to(steps: Sequence[Step]) -> list[Tree]:
@@ -218,8 +230,12 @@ def _step_to(step: Step) -> Tree:
             return ordered_to(step)
 
 
-def _steps_from(steps: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    return tuple(_step_from(step) for step in steps)
+def _parts(given: object, where: str) -> list[Mapping[str, Any]]:
+    return [part_of(one, where) for one in list_of(given, where)]
+
+
+def _steps_from(steps: object) -> tuple[Step, ...]:
+    return tuple(_step_from(step) for step in _parts(steps, "steps"))
 
 
 def _step_from(step: Mapping[str, Any]) -> Step:
@@ -233,7 +249,7 @@ def _step_from(step: Mapping[str, Any]) -> Step:
         case {"enrich": dict(), **rest}:
             return enrich_from(step["enrich"], rest, plan_from)
         case {"deduplicate": list(by), "within": str(within)}:
-            return Deduplicate(tuple(by), positive_us(within, "within"))
+            return Deduplicate(names_of(by, "deduplicate"), positive_us(within, "within"))
         case one if len(one) == 1 and next(iter(one)) in WORDS:
             return ordered_from(one)
         case _:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from eventide.instants import LONGEST, duration_text
-from eventide.semantics.lateness import Early
+from eventide.plan.given import name_of
+from eventide.semantics.lateness import Early, EveryChange, EveryInterval
 
 if TYPE_CHECKING:
     from eventide.plan.nodes import Plan
@@ -58,6 +59,7 @@ class IntervalJoin:
                 raise ValueError(f"{name}={duration_text(bound_us)} is longer than 36,533 years: use a shorter one")
         if self.how not in get_args(IntervalKind):
             raise ValueError(f"how={self.how!r} is not a choice: use inner, left or outer")
+        name_of(self.suffix, "suffix")
 
     @property
     def sides(self) -> tuple[Plan, ...]:
@@ -78,6 +80,7 @@ class AsofJoin:
     def __post_init__(self) -> None:
         if self.how not in get_args(AsofKind):
             raise ValueError(f"how={self.how!r} is not a choice: use left or inner")
+        name_of(self.suffix, "suffix")
 
     @property
     def sides(self) -> tuple[Plan, ...]:
@@ -101,6 +104,14 @@ class Enrich:
     refresh: Early | None = None
     version: str | None = None
     suffix: str = "_right"
+
+    def __post_init__(self) -> None:
+        name_of(self.suffix, "suffix")
+        for where in ("misses", "version"):
+            if getattr(self, where) is not None:
+                name_of(getattr(self, where), where)
+        if not isinstance(self.refresh, EveryInterval | EveryChange | None):
+            raise ValueError(f'refresh={self.refresh!r} is not a choice: use et.every("1h") or et.on_change()')
 
     def added(self, columns: Sequence[str], side: Sequence[str]) -> dict[str, str]:
         """The names that the side's columns, keys left out, get beside `columns`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventide.instants import duration_text, microseconds, non_negative_us, positive_us
 from eventide.plan.derived import AsofJoin, Derived, Enrich, IntervalJoin, Merge, Pairs
+from eventide.plan.given import names_of, part_of
 from eventide.plan.settings import early_from, early_to
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def _sides_to(derived: IntervalJoin | AsofJoin, plan_to: Callable[[Plan], Tree])
 
 def derived_from(tree: Mapping[str, Any], plan_from: Callable[[Mapping[str, Any]], Plan]) -> Derived:
     """A derived stream of plain values."""
-    match dict(tree):
+    match dict(part_of(tree, "derived")):
         case {"merge": list(by), "within": str(within), "of": dict(of), **rest} if not rest:
-            return Merge(plan_from(of), tuple(by), positive_us(within, "within"))
+            return Merge(plan_from(of), names_of(by, "merge"), positive_us(within, "within"))
         case {"join_interval": on, "lower": str(lower), "upper": str(upper), "left": dict(), "right": dict(), **rest}:
             left, right, how, suffix = _sides_from(tree, rest, "inner", plan_from)
             bounds = (microseconds(lower, "lower"), microseconds(upper, "upper"))
@@ -85,4 +86,6 @@ def enrich_from(on: Any, rest: Mapping[str, Any], plan_from: Callable[[Mapping[s
         raise ValueError(f"enrich has an unknown setting {', '.join(map(repr, unknown))}: see `Stream.enrich`")
     refresh = early_from(rest.get("refresh"))
     suffix = rest.get("suffix", "_right")
-    return Enrich(plan_from(rest["side"]), _on(on), rest.get("misses"), refresh, rest.get("version"), suffix)
+    return Enrich(
+        plan_from(part_of(rest["side"], "side")), _on(on), rest.get("misses"), refresh, rest.get("version"), suffix
+    )

@@ -13,6 +13,7 @@ from eventide.errors import PlanError
 from eventide.expressions import Expr
 from eventide.instants import Duration, non_negative_us, positive_us
 from eventide.plan.detection import Absent, Alert, AlertRate, Anomaly, Peaks, Severity, TimeOf, Trend
+from eventide.plan.given import names_of, number_of
 from eventide.plan.nodes import Plan, Step
 from eventide.semantics.detection import Method
 from eventide.semantics.eventtime import KeyClock
@@ -106,10 +107,8 @@ class Detecting:
         """
         if self.plan.aggregate is not None:
             raise PlanError.of("mark_peaks", "it comes behind the windows", "Call mark_peaks before group_by")
-        if not jump > 0:
-            raise ValueError(f"jump={jump!r} must be larger than 0, in units of the column")
         keys = self._keys("mark_peaks", by)
-        return self._with(Peaks(column, float(jump), positive_us(within, "within"), keys, name))
+        return self._with(Peaks(column, number_of(jump, "jump"), positive_us(within, "within"), keys, name))
 
     def trend(self, column: str, *, to: float, rows: int = 20, by: By = None, prefix: str = "") -> Stream:
         """Add columns that say when a column will reach the value `to`, from the line through the key's last `rows`.
@@ -119,7 +118,7 @@ class Detecting:
         They are null until a key has three rows at two instants. Least squares over event time; the error by the delta
         method (Draper and Smith, Applied Regression Analysis, 3rd edition, section 3.2, inverse prediction).
         """
-        return self._with(Trend(column, float(to), rows, self._keys("trend", by), prefix))
+        return self._with(Trend(column, number_of(to, "to"), rows, self._keys("trend", by), prefix))
 
     def alert_rate(
         self, *, count: int, within: Duration, name: str, of: str | Sequence[str] = (), severity: Severity = "critical"
@@ -134,13 +133,13 @@ class Detecting:
         >>> alerts.alert_rate(count=2, within="5s", name="break_in").run(show=False)["break_in"]["count"].to_list()
         [2, 1]
         """
-        wanted = (of,) if isinstance(of, str) else tuple(of)
+        wanted = names_of(of, "of")
         rate = AlertRate(name, count, positive_us(within, "within"), severity, wanted)
         return self._stream(replace(self.plan, rates=(*self.plan.rates, rate)))
 
     def _keys(self, where: str, by: By) -> tuple[str, ...]:
         """The keys of a step at this place of the sentence."""
-        given = None if by is None else (by,) if isinstance(by, str) else tuple(by)
+        given = None if by is None else names_of(by, "by")
         plan = self.plan
         if plan.aggregate is not None:
             if given not in (None, plan.aggregate.keys):

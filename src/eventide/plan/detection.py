@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 import polars as pl
 
 from eventide.expressions import Expr
+from eventide.plan.given import name_of, names_of, number_of, whole_of
 from eventide.semantics.detection import Method
 
 Severity = Literal["info", "warning", "critical"]
@@ -35,6 +36,7 @@ class Alert:
     by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        name_of(self.name, "name")
         _severity(self.severity)
 
 
@@ -49,6 +51,7 @@ class Absent:
     time: TimeOf = "event"
 
     def __post_init__(self) -> None:
+        name_of(self.name, "name")
         _severity(self.severity)
         if self.time not in get_args(TimeOf):
             raise ValueError(f'time={self.time!r} is not a choice: use "event" or "processing"')
@@ -63,6 +66,12 @@ class Anomaly:
     by: tuple[str, ...] = ()
     prefix: str = ""
 
+    def __post_init__(self) -> None:
+        name_of(self.column, "column")
+        name_of(self.prefix, "prefix")
+        if not isinstance(self.method, Method):
+            raise ValueError(f"method={self.method!r} is not a method: write for example et.hampel(rows=60)")
+
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
@@ -73,6 +82,12 @@ class Peaks:
     within_us: int
     by: tuple[str, ...] = ()
     name: str = "is_peak"
+
+    def __post_init__(self) -> None:
+        name_of(self.column, "column")
+        name_of(self.name, "name")
+        if not number_of(self.jump, "jump") > 0:
+            raise ValueError(f"jump={self.jump!r} must be larger than 0, in units of the column")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +101,10 @@ class Trend:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        if not 3 <= self.rows <= 10_000:
+        name_of(self.column, "column")
+        name_of(self.prefix, "prefix")
+        number_of(self.to, "to")
+        if not 3 <= whole_of(self.rows, "rows") <= 10_000:
             raise ValueError(f"rows={self.rows} is out of range: a line with an error needs 3 to 10,000 rows")
 
 
@@ -101,8 +119,10 @@ class AlertRate:
     of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        name_of(self.name, "name")
+        names_of(self.of, "of")
         _severity(self.severity)
-        if self.count < 1:
+        if whole_of(self.count, "count") < 1:
             raise ValueError(f"count={self.count} must be at least 1: how many alerts make the condition critical")
 
 

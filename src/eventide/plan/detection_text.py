@@ -12,6 +12,7 @@ from typing import Any
 from eventide.expressions import parse_expression, to_sql
 from eventide.instants import duration_text, non_negative_us, positive_us
 from eventide.plan.detection import Absent, Alert, AlertRate, Anomaly, Peaks, Trend
+from eventide.plan.given import known, names_of, number_of, part_of, whole_of
 from eventide.plan.nodes import OrderedStep
 from eventide.semantics.detection import Ewma, HalfSpaceTrees, Hampel, Method, Seasonal, ZScore
 
@@ -50,29 +51,30 @@ def ordered_to(step: OrderedStep) -> Tree:
 
 def ordered_from(step: Mapping[str, Any]) -> OrderedStep:
     """A step of detection of plain values."""
-    ((word, tree),) = step.items()
-    by = tuple(tree.get("by", ()))
+    ((word, given),) = step.items()
+    tree = part_of(given, word)
+    by = names_of(tree.get("by", ()), "by")
     match word:
         case "alert":
-            _known(word, tree, "name", "when", "clear", "severity", "cooldown", "by")
+            known(word, tree, "name", "when", "clear", "severity", "cooldown", "by")
             clear = parse_expression(tree["clear"]) if "clear" in tree else None
             cooldown_us = non_negative_us(tree.get("cooldown", "0s"), "cooldown")
             when = parse_expression(tree["when"])
             return Alert(tree["name"], when, clear, tree.get("severity", "warning"), cooldown_us, by)
         case "absent":
-            _known(word, tree, "name", "for", "severity", "time", "by")
+            known(word, tree, "name", "for", "severity", "time", "by")
             severity, time = tree.get("severity", "warning"), tree.get("time", "event")
             return Absent(tree.get("name", "absent"), positive_us(tree["for"], "for"), severity, by, time)
         case "anomaly":
-            _known(word, tree, "column", "method", "prefix", "by")
+            known(word, tree, "column", "method", "prefix", "by")
             return Anomaly(tree["column"], _method_from(tree["method"]), by, tree.get("prefix", ""))
         case "mark_peaks":
-            _known(word, tree, "column", "jump", "within", "name", "by")
+            known(word, tree, "column", "jump", "within", "name", "by")
             within_us = positive_us(tree["within"], "within")
-            return Peaks(tree["column"], float(tree["jump"]), within_us, by, tree.get("name", "is_peak"))
+            return Peaks(tree["column"], number_of(tree["jump"], "jump"), within_us, by, tree.get("name", "is_peak"))
         case _:
-            _known(word, tree, "column", "to", "rows", "prefix", "by")
-            return Trend(tree["column"], float(tree["to"]), tree.get("rows", 20), by, tree.get("prefix", ""))
+            known(word, tree, "column", "to", "rows", "prefix", "by")
+            return Trend(tree["column"], number_of(tree["to"], "to"), tree.get("rows", 20), by, tree.get("prefix", ""))
 
 
 def rate_to(rate: AlertRate) -> Tree:
@@ -83,8 +85,8 @@ def rate_to(rate: AlertRate) -> Tree:
 
 def rate_from(tree: Mapping[str, Any]) -> AlertRate:
     """A rate of alerts of plain values."""
-    _known("alert_rates", tree, "name", "count", "within", "severity", "of")
-    within_us, of = positive_us(tree["within"], "within"), tuple(tree.get("of", ()))
+    known("alert_rates", tree, "name", "count", "within", "severity", "of")
+    within_us, of = positive_us(tree["within"], "within"), names_of(tree.get("of", ()), "of")
     return AlertRate(tree["name"], tree["count"], within_us, tree.get("severity", "critical"), of)
 
 
@@ -98,24 +100,18 @@ def _setting_to(name: str, value: Any) -> tuple[str, Any]:
 
 
 def _method_from(tree: Mapping[str, Any]) -> Method:
-    if len(tree) != 1 or next(iter(tree)) not in _METHODS:
+    if len(part_of(tree, "method")) != 1 or next(iter(tree)) not in _METHODS:
         raise ValueError(f"{dict(tree)!r} is not a method: write for example {{hampel: {{rows: 60, threshold: 4.0}}}}")
     ((word, settings),) = tree.items()
     kind = _METHODS[word]
     names = {field.name.removesuffix("_us"): field for field in fields(kind)}
-    _known(word, settings, *names)
+    known(word, settings, *names)
     read = {}
     for name, value in settings.items():
         field = names[name]
-        read[field.name] = positive_us(value, name) if field.name.endswith("_us") else _number(field.type, value)
+        read[field.name] = positive_us(value, name) if field.name.endswith("_us") else _number(field.type, value, name)
     return kind(**read)
 
 
-def _number(kind: object, value: Any) -> Any:
-    return float(value) if kind == "float" else int(value)
-
-
-def _known(where: str, tree: Mapping[str, Any], *names: str) -> None:
-    unknown = sorted(set(tree) - set(names))
-    if unknown:
-        raise ValueError(f"{where} has an unknown setting {', '.join(map(repr, unknown))}: it takes {', '.join(names)}")
+def _number(kind: object, value: Any, name: str) -> Any:
+    return number_of(value, name) if kind == "float" else whole_of(value, name)

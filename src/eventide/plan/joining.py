@@ -13,6 +13,7 @@ from eventide.errors import PlanError
 from eventide.flow import Fingerprinted
 from eventide.instants import Duration, microseconds, non_negative_us, positive_us
 from eventide.plan.derived import AsofJoin, AsofKind, Derived, Enrich, IntervalJoin, IntervalKind, Merge, Pairs
+from eventide.plan.given import names_of
 from eventide.plan.nodes import Deduplicate, Plan, Step
 from eventide.semantics.lateness import Early, EveryChange
 
@@ -47,7 +48,7 @@ class Joining:
         >>> once.run(show=False).results["id"].to_list()
         [7, 8]
         """
-        within_us = positive_us(within, "within")
+        within_us, by = positive_us(within, "within"), names_of(by, "by")
         if self.plan.event_time is None and self.plan.derived is None:
             raise PlanError.of("deduplicate", "the stream has no event time yet", "Call it behind event_time")
         if self.plan.aggregate is not None:
@@ -83,7 +84,7 @@ class Joining:
         ['room', 'at', 'at_right']
         """
         bounds = (microseconds(lower, "lower"), microseconds(upper, "upper"))
-        left, right = _side(self.plan, "join_interval"), _side(other.plan, "join_interval")
+        left, right = _side(self.plan, "join_interval"), _side(_plan_of(other, "other"), "join_interval")
         return _derived(self.plan, IntervalJoin(left, right, _pairs(on), *bounds, how, suffix))
 
     def join_asof(
@@ -111,7 +112,7 @@ class Joining:
         >>> doses.join_asof(rain, on="site", tolerance="1h").run(show=False).results["mm"].to_list()
         [2]
         """
-        left, right = _side(self.plan, "join_asof"), _side(other.plan, "join_asof")
+        left, right = _side(self.plan, "join_asof"), _side(_plan_of(other, "other"), "join_asof")
         tolerance_us = None if tolerance is None else non_negative_us(tolerance, "tolerance")
         return _derived(self.plan, AsofJoin(left, right, _pairs(on), tolerance_us, how, suffix))
 
@@ -140,7 +141,7 @@ class Joining:
         >>> doses.enrich(sites, on="site").run(show=False).results.rows()
         [(1, 0.2, 'Graz')]
         """
-        plan = side.plan
+        plan = _plan_of(side, "side")
         if plan.event_time or plan.derived or plan.aggregate or plan.branches or plan.writes:
             raise PlanError.of(
                 "enrich", "the side input has an event time, windows or outputs", "Use join_asof, or leave them out"
@@ -154,9 +155,16 @@ class Joining:
 
 
 def _pairs(on: Keys) -> Pairs:
-    if isinstance(on, str):
-        return ((on, on),)
-    return tuple(on.items()) if isinstance(on, Mapping) else tuple((name, name) for name in on)
+    if isinstance(on, Mapping):
+        return tuple(zip(names_of(on, "on"), names_of(on.values(), "on"), strict=True))
+    return tuple((name, name) for name in names_of(on, "on"))
+
+
+def _plan_of(given: object, where: str) -> Plan:
+    plan = getattr(given, "plan", None)
+    if not isinstance(given, Joining) or not isinstance(plan, Plan):
+        raise ValueError(f'{where}={given!r} is not a stream: make one, for example with et.read_csv("sites.csv", ...)')
+    return plan
 
 
 def _side(plan: Plan, where: str) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any
 
 from eventide.errors import PlanError
 from eventide.instants import duration_text, microseconds, non_negative_us, positive_us
+from eventide.plan.given import known, name_of, part_of
 from eventide.semantics.eventtime import (
     Adaptive,
     Ascending,
@@ -44,13 +45,17 @@ def event_time_to(settings: EventTime) -> Tree:
 
 def event_time_from(tree: Mapping[str, Any]) -> EventTime:
     """Event-time settings of plain values."""
-    _known("event_time", tree, "column", "strategy", "clock", "max_future", "max_age", "idle_after", "close_when_idle")
+    known("event_time", tree, "column", "strategy", "clock", "max_future", "max_age", "idle_after", "close_when_idle")
     clock = tree.get("clock")
+    if clock not in (None, "log"):
+        clock = known("clock", clock, "key", "cap")
     future = tree.get("max_future", "1h")
     return EventTime(
-        tree["column"],
+        name_of(tree["column"], "column"),
         _strategy_from(tree["strategy"]),
-        LogClock() if clock in (None, "log") else KeyClock(clock["key"], positive_us(clock["cap"], "cap")),
+        LogClock()
+        if clock in (None, "log")
+        else KeyClock(name_of(clock["key"], "key"), positive_us(clock["cap"], "cap")),
         None if future is None else non_negative_us(future, "max_future"),
         non_negative_us(tree["max_age"], "max_age") if "max_age" in tree else None,
         positive_us(tree["idle_after"], "idle_after") if "idle_after" in tree else None,
@@ -115,22 +120,22 @@ def window_to(window: Window) -> Tree:
 
 def window_from(tree: Mapping[str, Any]) -> Window:
     """A window of plain values."""
-    match dict(tree):
+    match dict(part_of(tree, "window")):
         case {"tumbling": str(size), **rest}:
-            _known("window", rest, "offset")
+            known("window", rest, "offset")
             length = positive_us(size, "tumbling")
             return Sliding(length, length, microseconds(rest.get("offset", "0s"), "offset") % length)
         case {"sliding": str(size), "slide": str(slide), **rest}:
-            _known("window", rest, "offset")
+            known("window", rest, "offset")
             step = positive_us(slide, "slide")
             return Sliding(positive_us(size, "sliding"), step, microseconds(rest.get("offset", "0s"), "offset") % step)
         case {"calendar": ("1d" | "1w" | "1mo" | "1q" | "1y") as unit, **rest}:
-            _known("window", rest, "timezone")
+            known("window", rest, "timezone")
             return Calendar(unit, rest.get("timezone", "UTC"))
         case {"session": str(gap)}:
             return Session(positive_us(gap, "session"))
         case {"count": int(size), **rest}:
-            _known("window", rest, "timeout")
+            known("window", rest, "timeout")
             return Count(size, positive_us(rest["timeout"], "timeout") if "timeout" in rest else None)
         case {"global": True}:
             return Global()
@@ -145,7 +150,7 @@ def lateness_to(lateness: Lateness) -> Tree:
 
 def lateness_from(tree: Mapping[str, Any]) -> Lateness:
     """The late policy of plain values."""
-    _known("lateness", tree, "policy", "allowed")
+    known("lateness", tree, "policy", "allowed")
     allowed_us = non_negative_us(tree.get("allowed", "0s"), "allowed")
     return Lateness(tree.get("policy", "update" if allowed_us else "side"), allowed_us)
 
@@ -172,9 +177,3 @@ def early_from(tree: Any) -> Early | None:
             return EveryInterval(positive_us(period, "every"))
         case _:
             raise ValueError(f"early: {tree!r} is not a choice: write on_change or {{every: 1s}}")
-
-
-def _known(where: str, tree: Mapping[str, Any], *names: str) -> None:
-    unknown = sorted(set(tree) - set(names))
-    if unknown:
-        raise ValueError(f"{where} has an unknown setting {', '.join(map(repr, unknown))}: it takes {', '.join(names)}")

@@ -16,6 +16,7 @@ from eventide.expressions import Aggregation, Expr, Operand, OwnAggregate, col, 
 from eventide.flow import Sink, Source
 from eventide.instants import Duration, non_negative_us, positive_us
 from eventide.plan.detecting import Detecting
+from eventide.plan.given import name_of
 from eventide.plan.joining import Joining
 from eventide.plan.nodes import (
     RESULTS,
@@ -32,7 +33,7 @@ from eventide.plan.nodes import (
 )
 from eventide.plan.running import runner
 from eventide.semantics.eventtime import Clock, EventTime, LogClock, Strategy
-from eventide.semantics.lateness import Early, Lateness, LatePolicy
+from eventide.semantics.lateness import Early, EveryChange, EveryInterval, Lateness, LatePolicy
 from eventide.semantics.windows import Window, lateness_us
 
 
@@ -129,7 +130,7 @@ class Stream(Joining, Detecting):
         if self.plan.aggregate is not None:
             raise PlanError.of("event_time", "it comes after the windows", "Call event_time before group_by and window")
         settings = EventTime(
-            column,
+            name_of(column, "column"),
             strategy,
             LogClock() if clock == "log" else clock,
             None if max_future is None else non_negative_us(max_future, "max_future"),
@@ -143,7 +144,7 @@ class Stream(Joining, Detecting):
         """Name the key columns; windows are made for each combination of their values (null is a value like others)."""
         if self.plan.aggregate is not None:
             raise PlanError.of("group_by", "the stream already has windows", "Use one window for each stream")
-        return Grouped(self.plan, keys)
+        return Grouped(self.plan, tuple(name_of(key, "group_by") for key in keys))
 
     def window(self, window: Window, **settings: Any) -> Windowed:
         """Windows over the whole stream, without keys. Settings as in `Grouped.window`."""
@@ -258,6 +259,10 @@ class Grouped:
         policy: LatePolicy = late or ("update" if allowed_us else "side")
         if fill not in (None, "empty"):
             raise ValueError(f'fill={fill!r} is not a choice: use fill="empty" or leave it out')
+        if not isinstance(early, EveryInterval | EveryChange | None):
+            raise ValueError(f'early={early!r} is not a choice: use et.every("1s") or et.on_change()')
+        if not isinstance(completeness, bool):
+            raise ValueError(f"completeness={completeness!r} is not a choice: use True or leave it out")
         accepted = Lateness(policy, allowed_us)
         return Windowed(self.plan, self.keys, window, accepted, early, fill == "empty", completeness)
 

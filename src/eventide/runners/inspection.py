@@ -57,6 +57,8 @@ class Inspection:
             log, offset, _ = find_event(self.moment, values)
         if offset is None:
             raise ValueError("offset= is missing: name an event by log= and offset=, or by values={column: value}")
+        if not isinstance(offset, int):
+            raise ValueError(f"offset={offset!r} is not a whole number: see _offset in the late output")
         return explain_event(self.moment, log, offset)
 
 

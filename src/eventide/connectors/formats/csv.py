@@ -59,7 +59,7 @@ class Csv:
     def __post_init__(self) -> None:
         for name in ("separator", "quote"):
             mark = getattr(self, name)
-            if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
+            if not isinstance(mark, str) or len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
                 raise ValueError(f"{name}={mark!r} must be one ASCII character, and no line end")
         if self.on_schema_change not in get_args(Policy):
             given = self.on_schema_change

@@ -141,7 +141,7 @@ class NotifyWriter:
 
 def notify(  # noqa: PLR0913 - settings of a sink, each with a default
     *targets: str,
-    states: Sequence[str] = ("raised", "cleared"),
+    states: str | Sequence[str] = ("raised", "cleared"),
     most: int = 30,
     per: Duration = "1m",
     tries: int = 5,
@@ -169,7 +169,7 @@ def notify(  # noqa: PLR0913 - settings of a sink, each with a default
     """
     return NotifySink(
         targets,
-        tuple(states),
+        (states,) if isinstance(states, str) else tuple(states),
         most,
         positive_us(per, "per"),
         tries,

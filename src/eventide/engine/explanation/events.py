@@ -108,6 +108,8 @@ def explain_event(moment: Moment, log: str | None, offset: int) -> EventExplanat
 
 def find_event(moment: Moment, values: Mapping[str, object]) -> tuple[str, int, int]:
     """Log and offset of the first event with these values, and how many there are, reading every log again."""
+    if not values:
+        raise ValueError("values= names no column: give for example values={'device': 'a'}")
     reading = Rereading(moment)
     found: list[tuple[str, int]] = []
     for log in moment.logs:
@@ -220,6 +222,9 @@ def _refused_lines(moment: Moment, refused: pl.DataFrame, time: int | None) -> I
 def _told(moment: Moment, reading: Rereading, log: str, judged: _Judged) -> EventExplanation:
     settings = moment.plan.event_time
     offset = int(judged.raw.get_column(OFFSET)[0])
+    if settings is None and judged.fate == "on time":
+        told = ("the stream has no event time: every event that no step leaves out is on time",)
+        return EventExplanation(log, offset, judged.fate, None, None, None, "no event time", told)
     if settings is None or judged.row is None or not judged.row.height:
         filtered = tuple(_filtered_lines(moment, judged))
         return EventExplanation(log, offset, judged.fate, None, None, None, "filter", filtered)

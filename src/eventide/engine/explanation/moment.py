@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from eventide.engine.clocks import Clock, Clocks
+from eventide.engine.derived import DerivedPipeline
 from eventide.engine.keys import CODE
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
@@ -99,11 +100,12 @@ class Moment:
 
     def row_of(self, key: Key) -> pl.DataFrame:
         """The key as a frame of one row, with the types that the keys have in the results."""
-        assert self.pipeline.keys is not None
-        types = self.pipeline.keys.decode(pl.Series([], dtype=pl.Int64)).schema
+        pipeline = self.pipeline.tail if isinstance(self.pipeline, DerivedPipeline) else self.pipeline
+        assert pipeline.keys is not None
+        types = pipeline.keys.decode(pl.Series([], dtype=pl.Int64)).schema
         try:
             return pl.DataFrame([typed(name, value, types[name]) for name, value in key.items()])
-        except (TypeError, ValueError, pl.exceptions.PolarsError):
+        except ValueError:
             wanted = ", ".join(f"{name} ({types[name]})" for name in key)
             raise ValueError(f"key={dict(key)!r} does not fit the key columns: {wanted}") from None
 
@@ -176,12 +178,17 @@ def _known(table: Any, row: pl.DataFrame) -> int | None:
 
 
 def typed(name: str, value: object, dtype: pl.DataType) -> pl.Series:
-    """A value that a user gave, perhaps as text, as a series of a column's type."""
+    """A value that a user gave, perhaps as text, as a series of a column's type. Raises `ValueError` where it is none
+    of that type.
+    """
     if isinstance(dtype, pl.Datetime) and isinstance(value, str):
         return pl.Series(name, [instant_us(value, name)]).cast(INSTANT).cast(dtype)
     if isinstance(dtype, pl.Boolean) and isinstance(value, str):
-        return pl.Series(name, [{"true": True, "false": False}[value.lower()]])
-    return pl.Series(name, [value]).cast(dtype)
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    try:
+        return pl.Series(name, [value]).cast(dtype)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        raise ValueError(f"{name}={value!r} does not fit: the column is {dtype}") from None
 
 
 def instants(frame: pl.DataFrame, name: str) -> list[int | None]:

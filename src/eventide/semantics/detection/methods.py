@@ -21,7 +21,7 @@ class ZScore:
     least_scale: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.rows, self.threshold, self.least_scale)
+        _check("rows", self.rows, self.threshold, self.least_scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Hampel:
     least_scale: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.rows, self.threshold, self.least_scale)
+        _check("rows", self.rows, self.threshold, self.least_scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Ewma:
             raise ValueError(
                 f"alpha={self.alpha!r} must lie between 0 and 1: small values remember longer, such as 0.05"
             )
-        _check(self.warmup, self.threshold, self.least_scale)
+        _check("warmup", self.warmup, self.threshold, self.least_scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Seasonal:
     least_scale: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.cycles, self.threshold, self.least_scale)
+        _check("cycles", self.cycles, self.threshold, self.least_scale)
         if self.period_us % self.slot_us:
             raise ValueError('slot= must divide period= without a rest: for example period="1d", slot="1h"')
 
@@ -88,12 +88,15 @@ class HalfSpaceTrees:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise ValueError(f"low={self.low!r} must be smaller than high={self.high!r}: they bound the usual values")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise ValueError(
+                f"low={self.low!r} must be smaller than high={self.high!r}, both finite: they bound the usual values"
+            )
         if not 0 < self.threshold <= 1:
             raise ValueError(f"threshold={self.threshold!r} must lie between 0 and 1: for example 0.95")
-        if min(self.trees, self.height, self.window) < 1:
-            raise ValueError("trees=, height= and window= must be at least 1: for example 25, 8 and 250")
+        sizes = (self.trees, self.height, self.window)
+        if not all(_is_whole(size) for size in sizes) or min(sizes) < 1:
+            raise ValueError("trees=, height= and window= must be whole numbers, at least 1: for example 25, 8 and 250")
 
 
 Method: TypeAlias = ZScore | Hampel | Ewma | Seasonal | HalfSpaceTrees
@@ -109,7 +112,7 @@ def zscore(rows: int = 60, threshold: float = 4.0, *, least_scale: float = 0.0) 
     >>> zscore(30, 3.0).rows
     30
     """
-    return ZScore(rows, float(threshold), float(least_scale))
+    return ZScore(rows, _number("threshold", threshold), _number("least_scale", least_scale))
 
 
 def hampel(rows: int = 60, threshold: float = 4.0, *, least_scale: float = 0.0) -> Hampel:
@@ -122,7 +125,7 @@ def hampel(rows: int = 60, threshold: float = 4.0, *, least_scale: float = 0.0) 
     >>> hampel().threshold
     4.0
     """
-    return Hampel(rows, float(threshold), float(least_scale))
+    return Hampel(rows, _number("threshold", threshold), _number("least_scale", least_scale))
 
 
 def ewma(alpha: float = 0.05, threshold: float = 4.0, *, warmup: int = 30, least_scale: float = 0.0) -> Ewma:
@@ -134,7 +137,7 @@ def ewma(alpha: float = 0.05, threshold: float = 4.0, *, warmup: int = 30, least
     >>> ewma(alpha=0.1).warmup
     30
     """
-    return Ewma(float(alpha), float(threshold), warmup, float(least_scale))
+    return Ewma(_number("alpha", alpha), _number("threshold", threshold), warmup, _number("least_scale", least_scale))
 
 
 def seasonal(
@@ -154,7 +157,11 @@ def seasonal(
     1800000000
     """
     return Seasonal(
-        positive_us(period, "period"), positive_us(slot, "slot"), cycles, float(threshold), float(least_scale)
+        positive_us(period, "period"),
+        positive_us(slot, "slot"),
+        cycles,
+        _number("threshold", threshold),
+        _number("least_scale", least_scale),
     )
 
 
@@ -176,13 +183,24 @@ def half_space_trees(  # noqa: PLR0913 - settings of the model, each with a defa
     >>> half_space_trees(0.0, 50.0).window
     250
     """
-    return HalfSpaceTrees(float(low), float(high), float(threshold), trees, height, window, seed)
+    bounds = _number("low", low), _number("high", high)
+    return HalfSpaceTrees(*bounds, _number("threshold", threshold), trees, height, window, seed)
 
 
-def _check(rows: int, threshold: float, least_scale: float) -> None:
-    if not 2 <= rows <= 10_000:
-        raise ValueError(f"{rows} values to compare with are out of range: use 2 to 10,000")
+def _check(name: str, rows: int, threshold: float, least_scale: float) -> None:
+    if not _is_whole(rows) or not 2 <= rows <= 10_000:
+        raise ValueError(f"{name}={rows!r} is not a number of values to compare with: use 2 to 10,000")
     if not (math.isfinite(threshold) and threshold > 0):
         raise ValueError(f"threshold={threshold!r} must be larger than 0: for example 4.0")
     if not (math.isfinite(least_scale) and least_scale >= 0):
         raise ValueError(f"least_scale={least_scale!r} must be 0 or larger, in units of the value")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name}={value!r} is not a number: write for example {name}=4.0")
+    return float(value)

@@ -53,9 +53,9 @@ class Adaptive:
     max_us: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.late_rate < 1:
+        if not is_share(self.late_rate):
             raise ValueError(
-                f"late_rate={self.late_rate} must lie between 0 and 1: 0.001 lets one event in a thousand be behind"
+                f"late_rate={self.late_rate!r} must lie between 0 and 1: 0.001 lets one event in a thousand be behind"
             )
         if self.min_us > self.max_us:
             raise ValueError("min= must not be longer than max=")
@@ -83,6 +83,11 @@ class OwnStrategy(Protocol):
 
 Strategy: TypeAlias = Ascending | Bounded | Punctuated | Adaptive | Perfect | OwnStrategy
 """Any watermark strategy."""
+
+
+def is_share(given: object) -> bool:
+    """True for a number between 0 and 1, both left out."""
+    return isinstance(given, int | float) and 0 < given < 1
 
 
 def ascending() -> Ascending:
