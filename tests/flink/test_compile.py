@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
@@ -115,6 +116,30 @@ def test_aggregates_that_would_differ_are_gaps(
     assert compiled.job == ""
     assert why in str(compiled.gaps[0])
     assert compiled.gaps[0].where == "agg x"
+
+
+@pytest.mark.parametrize(
+    ("name", "compression", "fits"),
+    [
+        ("a.csv", "by_name", True),
+        ("a.csv.gz", "by_name", True),
+        ("a.csv.gz", "gzip", True),
+        ("a.csv", "none", True),
+        ("a.csv", "gzip", False),
+        ("a.csv.gz", "none", False),
+        ("a.csv.zst", "by_name", False),
+        ("a.csv.gzip", "by_name", False),
+    ],
+)
+def test_files_that_flink_would_unpack_otherwise_are_gaps(
+    tmp_path: Path, name: str, compression: Literal["by_name", "none", "gzip"], fits: bool
+) -> None:
+    (tmp_path / name).touch()
+    source = et.read_csv(tmp_path / name, schema=SCHEMA, compression=compression)
+    stream = source.event_time("at", et.bounded("2s")).window(et.tumbling("10s")).agg(n=et.count())
+    found = [str(gap) for gap in gaps_of(stream.write(et.write_ndjson(f"{tmp_path}/out/")).plan)]
+    assert (found == []) is fits
+    assert all("Flink unpacks files named .gz" in gap for gap in found)
 
 
 def test_every_gap_is_found_at_once(readings: Path, tmp_path: Path) -> None:
