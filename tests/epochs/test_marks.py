@@ -253,6 +253,19 @@ def test_windows_that_closed_because_all_was_silent_stay_closed() -> None:
     assert pl.concat(again).equals(pl.concat(first))
 
 
+def test_a_calendar_that_closed_in_a_silence_takes_the_next_day() -> None:
+    """The days are over, not all days to come."""
+    day = 86_400
+    table = Timetable("silent", [(0, 10), (1, 20), (60, 30), (61, day + 5), (200, day + 6)])
+    timed = et.Stream.from_source(table).event_time(
+        "at", et.ascending(), max_future=None, idle_after="5s", close_when_idle=True
+    )
+    counted = timed.window(et.tumbling("1d", timezone="UTC")).agg(n=et.count())
+    out = counted.run(show=False, clock=TestClock())
+    assert out.late["at"].dt.epoch("s").to_list() == [30, day + 6], "each silence closed the day before it"
+    assert out.results["n"].to_list() == [2, 1]
+
+
 def test_marks_behind_every_checkpoint_go() -> None:
     folder = StateFolder(Path("/state"), SimulatedDisk(), kept=1)
     job([]).run(show=False, clock=TestClock(), state=folder, checkpoint_every="1s")

@@ -56,6 +56,25 @@ def test_quantiles_of_values_of_all_sizes_are_the_same_to_the_last_bit(player: P
     assert len(embedded) == math.ceil(len(values) / 7)
 
 
+@pytest.mark.parametrize("column", ["key", "at", "x", "n", "flag"])
+def test_distinct_counts_are_the_same_below_and_above_what_is_exact(player: Player, column: str) -> None:
+    """Texts of one to sixty characters, of one byte and of four; numbers of all sizes."""
+    draw = random.Random(11)
+    entries: list[Entry] = []
+    for place in range(1_500):
+        text = draw.choice("aé€\U0001f600") * draw.randrange(60) + str(draw.randrange(40))
+        x = draw.choice([0.0, -0.0, math.nan, math.inf, None, math.ldexp(draw.random(), draw.randrange(-99, 99))])
+        n = draw.choice([None, draw.randrange(-(2**63), 2**63), draw.randrange(9)])
+        row = {"key": text, "at": place, "x": x, "n": n, "flag": draw.choice([True, False, None])}
+        entries.append(Event("one", place, row))
+    numbers = {f"up to {k}": col(column).count_distinct(k) for k in (1, 2, 16, 1_024)}
+    query = WindowedAggregate((), Sliding(500, 250, 0), tuple(numbers.items()))
+    plan = Plan((Input(Columns(COLUMNS)),), event_time=EventTime("at", Ascending()), aggregate=query)
+    embedded, flink = both(player, plan, [*entries, Finished("one")], restarts=[(333, 1), (900, 1)])
+    assert embedded == flink
+    assert len(embedded) == 7
+
+
 @pytest.mark.parametrize("clock", [LogClock(), KeyClock("key", 1_000_000)], ids=["log", "key"])
 @pytest.mark.parametrize("rate", [0.001, 0.05])
 def test_an_adaptive_bound_is_learnt_to_the_microsecond(

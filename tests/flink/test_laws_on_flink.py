@@ -41,6 +41,8 @@ AGGREGATES = {
     "some": col("n").collect(3),
     "median": col("x").median(),
     "high": col("n").quantile(0.9),
+    "different": col("x").count_distinct(),
+    "nearly": col("n").count_distinct(2),
 }
 OF_TIME = {"rate": rate("1us"), "then": col("x").projection("2us"), "held": col("x").time_weighted_mean()}
 
@@ -159,6 +161,7 @@ def test_a_restart_at_any_parallelism_shows_nowhere(
     earlies(),
     silent_entries(("one", "two", "three")),
     st.sets(st.integers(0, 30), max_size=4),
+    st.booleans(),
 )
 def test_logs_that_fall_silent_together_come_back_as_in_the_embedded_engine(
     player: Player,
@@ -169,8 +172,9 @@ def test_logs_that_fall_silent_together_come_back_as_in_the_embedded_engine(
     early: Early | None,
     given: list[Entry],
     restarts: set[int],
+    closes: bool,
 ) -> None:
-    event_time = EventTime("at", Ascending(), KeyClock("key", cap), max_future_us=None)
+    event_time = EventTime("at", Ascending(), KeyClock("key", cap), max_future_us=None, close_when_idle=closes)
     aggregates = (("rows", count()), ("sum", col("x").sum()))
     query = Query(event_time, keys, Sliding(size, size, 0), aggregates, lateness, early)
     at = [(place, 1) for place in sorted(restarts) if place < len(given) - 3]
@@ -178,6 +182,17 @@ def test_logs_that_fall_silent_together_come_back_as_in_the_embedded_engine(
     _same_in_the_end(query, found)
     for rows in found.values():
         law_final_once(query, rows)
+
+
+@SETTINGS
+@given(queries(), silent_entries(("one", "two")), st.sets(st.integers(0, 20), max_size=2))
+def test_windows_of_every_kind_close_while_all_logs_are_silent(
+    player: Player, query: Query, given: list[Entry], restarts: set[int]
+) -> None:
+    closing = replace(query, event_time=replace(query.event_time, close_when_idle=True))
+    at = [(place, 1) for place in sorted(restarts) if place < len(given) - 2]
+    found = compare(player, closing, given, ["one", "two"], restarts=at)
+    _same_in_the_end(query, found)
 
 
 def _has_key_clock(query: Query) -> bool:

@@ -19,6 +19,7 @@ MORE = (
     ("last", N.last()),
     ("total", N.sum()),
     ("distinct", N.count_distinct()),
+    ("nearly", N.count_distinct(2)),
     ("some", N.collect(3)),
     ("top", N.top_k(2)),
     ("bins", N.histogram([-5, 0, 5])),

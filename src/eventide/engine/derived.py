@@ -199,9 +199,11 @@ class DerivedPipeline(Pipeline):
         return self._moved({number: partial(one.close_all, instant) for number, one in enumerate(self.offers)})
 
     def close_open_windows(self) -> Outputs:
-        fronts = [clock.front for clocks in self._clocks for clock in clocks.logs.values()]
-        reach_us = self.derived_reach_us + self.tail.settling_us
-        return self.close_all(max(fronts, default=NO_WATERMARK) + 2 * reach_us)
+        front = max((one.front for clocks in self._clocks for one in clocks.logs.values()), default=NO_WATERMARK)
+        if front == NO_WATERMARK:
+            return {}
+        row = front + 2 * self.derived_reach_us
+        return self.close_all(2 * self.tail.settled(row) - row)
 
     @property
     def derived_reach_us(self) -> int:

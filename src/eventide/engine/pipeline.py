@@ -246,13 +246,12 @@ class Pipeline:
         """Close every window that has an event: all logs are idle and the plan asks for it."""
         if self.door is None:
             return {}
-        fronts = [clock.front for clock in self.door.clocks.logs.values()]
-        return self.close_all(max(fronts, default=NO_WATERMARK) + self.settling_us)
+        front = max((clock.front for clock in self.door.clocks.logs.values()), default=NO_WATERMARK)
+        return {} if front == NO_WATERMARK else self.close_all(self.settled(front))
 
-    @property
-    def settling_us(self) -> int:
-        """How far behind an event the last of what it can bring about comes out."""
-        windows = self.windows.reach_us if self.windows is not None else 0
+    def settled(self, instant: int) -> int:
+        """By when the last of what an event at an instant can bring about has come out."""
+        windows = instant if self.windows is None else self.windows.settled(instant)
         return windows + (self.detection.delay_us if self.detection is not None else 0)
 
     def _stand(self, seen: Observation, *, relay: bool = False) -> Outputs:

@@ -72,7 +72,8 @@ class Aggregates(Generic[A]):
 
     def count_distinct(self, exact_up_to: int = 1024) -> A:
         """How many different values: exact up to `exact_up_to`, then estimated with a relative standard error of
-        1/sqrt(exact_up_to - 1) (Beyer et al., SIGMOD 2007)."""
+        1/sqrt(exact_up_to - 1) by a theta sketch (Dasgupta et al., ICDT 2016). -0.0 is 0.0; all NaN are one.
+        """
         return self._aggregation("count_distinct", exact_up_to=exact_up_to)
 
     def top_k(self, k: int) -> A:

@@ -143,8 +143,9 @@ class Durable:
     def _check_hashes(self, found: Checkpoint) -> None:
         if found.hash != hash_sample() and "distinct" in str(found.plan.steps).lower():
             raise CheckpointError(
-                "the state holds distinct counts, which depend on the hashes of Polars, and the installed Polars has "
-                "others than the one that wrote it: install that version, or begin anew with another state folder"
+                "the state holds distinct counts by other hashes than this version's (up to 0.1.0 they were Polars'), "
+                "and the two cannot be counted together: let the version that wrote it go on with it, or begin anew "
+                "with another state folder"
             )
 
     def _restore(self, found: Checkpoint) -> None:

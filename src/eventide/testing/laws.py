@@ -124,13 +124,22 @@ def batches(entries: Sequence[Entry], rows: Sequence[int]) -> Iterator[list[Entr
 def _put(pipeline: Pipeline, step: list[Entry], columns: Mapping[str, pl.DataType]) -> Outputs:
     match step[0]:
         case Finished(log):
-            return pipeline.finish(log)
+            return _closed(pipeline, pipeline.finish(log))
         case Idle(log):
-            return pipeline.declare_idle(log)
+            return _closed(pipeline, pipeline.declare_idle(log))
         case Heartbeat(log, watermark):
             return pipeline.process(Batch(log, frame_of([], columns), heartbeat=watermark))
         case Event(log):
             return pipeline.process(Batch(log, frame_of([one for one in step if isinstance(one, Event)], columns)))
+
+
+def _closed(pipeline: Pipeline, outputs: Outputs) -> Outputs:
+    """What comes out at once, where the plan closes its windows while all logs are idle."""
+    settings, clocks = pipeline.plan.event_time, pipeline.clocks
+    if settings is not None and settings.close_when_idle and clocks is not None and clocks.all_idle:
+        for name, frames in pipeline.close_open_windows().items():
+            outputs.setdefault(name, []).extend(frames)
+    return outputs
 
 
 def frame_of(events: Sequence[Event], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:

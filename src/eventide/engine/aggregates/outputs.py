@@ -204,14 +204,15 @@ def _all(lowering: Lowering, aggregation: Aggregation) -> Output:
 
 
 def _count_distinct(lowering: Lowering, aggregation: Aggregation) -> Output:
-    """Exact while at most `exact_up_to` hashes were seen; then (k-1)/h_k of the k smallest (Beyer et al., SIGMOD
-    2007).
+    """Exact while at most `exact_up_to` hashes were seen; beyond, so many lie below the next one, theta, as all of them
+    lie below 2^63 (Dasgupta et al., A Framework for Estimating Stream Expression Cardinalities, ICDT 2016).
     """
     exact_up_to = int(str(aggregation.argument("exact_up_to")))
     term = lowering.smallest_hashes(lowering.column(aggregation), exact_up_to + 1)
     kept = pl.col(term.name).list.len().cast(pl.Int64)
-    estimate = exact_up_to * 2.0**64 / (pl.col(term.name).list.last().cast(pl.Float64) + 1.0)
-    return lambda states: pl.when(kept > exact_up_to).then(estimate.round().cast(pl.Int64)).otherwise(kept).fill_null(0)
+    estimate = exact_up_to * 2.0**63 / pl.col(term.name).list.last().cast(pl.Float64)
+    nearly = estimate.round(mode="half_to_even").cast(pl.Int64)
+    return lambda states: pl.when(kept > exact_up_to).then(nearly).otherwise(kept).fill_null(0)
 
 
 def _quantile(lowering: Lowering, aggregation: Aggregation) -> Output:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import polars as pl
 
 from eventide.engine.aggregates.exact import ExactSum, two_product
+from eventide.engine.aggregates.hashes import hashes_of
 
 TIME = "_t"
 """Column of the event time in microseconds, in rows on their way into windows."""
@@ -248,15 +249,16 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class SmallestHashes:
-    """The `limit` smallest different hashes of a column: how many different values there are, exactly or nearly."""
+    """The `limit` smallest different hashes of a column, in their order: where there are so many, the last one is
+    theta, and the others are the entries of a theta sketch (decision 0034).
+    """
 
     name: str
     value: str
     limit: int
 
     def prepare(self, rows: pl.DataFrame) -> list[pl.Expr]:
-        hashed = pl.col(self.value).hash(seed=0x45564E54)
-        return [pl.when(pl.col(self.value).is_not_null()).then(hashed).alias(self.name)]
+        return [pl.lit(hashes_of(rows.get_column(self.value))).alias(self.name)]
 
     def partial(self, columns: Sequence[str]) -> list[pl.Expr]:
         return [self._kept(pl.col(self.name).drop_nulls())]

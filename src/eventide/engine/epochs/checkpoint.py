@@ -33,7 +33,7 @@ class Checkpoint:
 
     `rows` are the outputs of this epoch for sinks that take epochs, `stands` where those sinks stood before it,
     `marks` the number of the last mark of idleness that lies behind it. `finished` is true when the input had ended.
-    `hash` is what Polars' hashes of fixed values were.
+    `hash` is what the hashes of distinct counts were for fixed values.
     """
 
     run: str

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 import polars as pl
 
-from eventide.engine.aggregates import stack
+from eventide.engine.aggregates import hashes_of, stack
 from eventide.engine.epochs.checkpoint import Checkpoint, Span
 from eventide.engine.epochs.fingerprint import Fingerprint
 from eventide.engine.epochs.patches import Patch, behind, is_behind, patched
@@ -29,7 +29,6 @@ has no shared files; a checkpoint without any is still written so.
 """
 
 MANIFEST: Final = "manifest.json"
-_SEED = 0x45564E54
 _PIECE_BYTES = 8 * 2**20
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _TAIL = b',"sha256":"%s"}\n'
@@ -151,9 +150,11 @@ def _gathered(pieces: Iterable[Mapping[str, pl.DataFrame]]) -> Iterator[tuple[st
 
 
 def hash_sample() -> int:
-    """What the installed Polars makes of fixed values: distinct counts in a state depend on it."""
+    """What this version's hashes make of fixed values: distinct counts in a state depend on them. Before decision 0034
+    they were those of the installed Polars.
+    """
     values = (pl.Series(["eventide"]), pl.Series([7], dtype=pl.Int64), pl.Series([0.1]))
-    return int(pl.Series([one.hash(_SEED)[0] for one in values], dtype=pl.UInt64).hash(_SEED)[0])
+    return int(hashes_of(pl.concat([hashes_of(one) for one in values]))[0])
 
 
 def sealed(tree: bytes) -> bytes:

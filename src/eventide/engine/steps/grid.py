@@ -145,6 +145,10 @@ class CalendarGrid:
     def end(self, window: pl.Expr) -> pl.Expr:
         return self.start(window + 1)
 
+    def end_at(self, instant_us: int) -> int:
+        """The end of the window of an instant."""
+        return _number(lambda time: self.end(self.slice(time)), instant_us)
+
     def first_open(self, watermark: pl.Expr) -> pl.Expr:
         return self.slice(watermark.clip(_FIRST_CALENDAR_YEAR_US, _LAST_CALENDAR_YEAR_US))
 

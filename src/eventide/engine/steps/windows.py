@@ -24,7 +24,7 @@ from eventide.engine.steps.completeness import how_complete
 from eventide.engine.steps.counts import CountWindows
 from eventide.engine.steps.disjoint import DisjointWindows
 from eventide.engine.steps.empty import EmptyWindows, Top
-from eventide.engine.steps.grid import grid_of
+from eventide.engine.steps.grid import CalendarGrid, grid_of
 from eventide.engine.steps.judged import PLACE, Judged
 from eventide.engine.steps.overlapping import OverlappingWindows
 from eventide.engine.steps.paged import PagedWindows, Windows
@@ -43,11 +43,15 @@ Frames = dict[str, pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How to make the windows of a query, how far they reach behind an event, and what workers share."""
+    """How to make the windows of a query, how far they reach behind an event, and what workers share.
+
+    `settled` tells by when the windows of an event have ended, where that is not so far behind it.
+    """
 
     make: Callable[[], Windows]
     reach_us: int
     top: Top | None = None
+    settled: Callable[[int], int] | None = None
 
 
 class WindowStep:
@@ -71,6 +75,8 @@ class WindowStep:
         self._results = results
         self._input_types = input_types
         self.reach_us = kind.reach_us
+        self.settled = kind.settled or (lambda instant: instant + kind.reach_us)
+        """From the time of an event to an instant by which its windows have ended."""
 
     @property
     def inputs(self) -> tuple[pl.Expr, ...]:
@@ -261,13 +267,14 @@ def _kind(query: WindowedAggregate, keys: KeyCount, state: AggregateState, memor
             return Kind(lambda: CountWindows(window, state), (timeout_us or 0) + 1)
         case _:
             grid = grid_of(window)
+    settled = grid.end_at if isinstance(grid, CalendarGrid) else None
     if allowed_us or early is not None:
-        return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us)
+        return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us, settled=settled)
     kind = DisjointWindows if grid.slices_per_window == grid.slices_per_slide else OverlappingWindows
     if not query.fill_empty:
-        return Kind(lambda: kind(grid, keys, state, None, memory), grid.reach_us)
+        return Kind(lambda: kind(grid, keys, state, None, memory), grid.reach_us, settled=settled)
     top = Top(grid)
-    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top), memory), grid.reach_us, top)
+    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top), memory), grid.reach_us, top, settled)
 
 
 def is_revised(query: WindowedAggregate) -> bool:

@@ -19,11 +19,6 @@ from eventide.runners.flink.sources import named_logs, source_gaps
 from eventide.runners.flink.steps import step_gaps
 from eventide.semantics.eventtime import EventTime, OwnStrategy, Perfect
 
-AGGREGATES: Mapping[str, str] = {
-    "count_distinct": "its hashes are those of Polars, which the job cannot compute",
-}
-"""The aggregates that the job does not have, with the reason."""
-
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -95,8 +90,6 @@ def _event_time_gaps(settings: EventTime) -> Iterator[tuple[str, str]]:
             yield "event_time", "perfect() reads its input twice, which only an embedded run does"
         case OwnStrategy():
             yield "event_time", f"{type(settings.strategy).__name__} is Python"
-    if settings.close_when_idle:
-        yield "event_time", "close_when_idle: the job leaves windows open while all logs are idle"
 
 
 def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -112,9 +105,6 @@ def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterat
 def _aggregate_gaps(aggregate: Aggregation | OwnAggregate, columns: Mapping[str, str]) -> Iterator[str]:
     if isinstance(aggregate, OwnAggregate):
         yield "an aggregate of your own is made of Polars expressions"
-        return
-    if aggregate.function in AGGREGATES:
-        yield f"{aggregate.function}: {AGGREGATES[aggregate.function]}"
         return
     if aggregate.of is None:
         return

@@ -24,6 +24,7 @@ def event_time_tree(settings: EventTime) -> dict[str, Any]:
         "max_future_us": settings.max_future_us,
         "max_age_us": settings.max_age_us,
         "idle_after_us": settings.idle_after_us,
+        "close_when_idle": settings.close_when_idle,
     }
 
 

@@ -19,7 +19,10 @@ from eventide.flow import Source
 from eventide.runners.flink import sql
 from eventide.semantics.schema import Field, Schema
 
-_COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".deflate")
+_GZIP = ".gz"
+_OTHERS = (".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip", ".deflate")
+"""Endings by which Flink unpacks files that we read as they are, or does not where we do."""
+
 _KAFKA_SETTINGS = frozenset({"security.protocol", "ssl.endpoint.identification.algorithm", "client.id", "client.rack"})
 _STARTS = {"earliest": "earliest-offset", "latest": "latest-offset", "committed": "group-offsets"}
 
@@ -68,10 +71,11 @@ def _file_gaps(source: TextFiles) -> Iterator[str]:
         yield "follow=True: Flink reads files to their end only, or takes whole new files"
     if source.one_log and stands_for_many(source.path):
         yield "one_log=True: Flink reads several files in no fixed order"
-    if source.compression not in ("by_name", "none") or any(
-        path.suffix in _COMPRESSED for path in files_of(source.path)
-    ):
-        yield "its files are compressed: records of such files are not counted by the job"
+    endings = {path.suffix for path in files_of(source.path)}
+    if source.compression == "zstd" or not endings.isdisjoint(_OTHERS):
+        yield "its files are compressed, or named like such, otherwise than by gzip: Flink unpacks files named .gz"
+    elif source.compression != "by_name" and endings and (source.compression == "gzip") != (endings == {_GZIP}):
+        yield f'compression="{source.compression}": Flink unpacks files named .gz and no others'
     if isinstance(source.format, Csv) and source.format.quote != '"':
         yield f"quote={source.format.quote!r}: the job knows the double quote"
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from eventide.expressions import Aggregation, Column
+from eventide.testing.reference.murmur import hash_of
 
 Point = tuple[int, Any]
 """Event time and value, in order of event time, then log, then offset."""
@@ -114,6 +115,13 @@ def _bins(a: Aggregation, points: Sequence[Point], start: int, end: int) -> list
     return counts
 
 
+def _distinct(a: Aggregation, points: Sequence[Point], start: int, end: int) -> int:
+    """Exact up to k; beyond, the k smallest hashes lie below the next one as all hashes lie below 2^63."""
+    k = int(str(a.argument("exact_up_to")))
+    hashes = sorted({hash_of(value) for value in _values(points)})
+    return len(hashes) if len(hashes) <= k else round(k * 2.0**63 / hashes[k])
+
+
 def _at(points: Sequence[Point], place: int) -> Any:
     return points[place][1] if points else None
 
@@ -123,7 +131,7 @@ _RESULTS: dict[str, Callable[[Aggregation, Sequence[Point], int, int], Any]] = {
     "any": lambda a, p, s, e: any(_values(p)) if p else None,
     "collect": lambda a, p, s, e: _values(p)[: int(str(a.argument("limit")))],
     "count": lambda a, p, s, e: len(p),
-    "count_distinct": lambda a, p, s, e: len(set(_values(p))),
+    "count_distinct": _distinct,
     "first": lambda a, p, s, e: _at(p, 0),
     "histogram": _bins,
     "last": lambda a, p, s, e: _at(p, -1),

@@ -23,6 +23,7 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
             case "slope", "projection" -> new Moments(true);
             case "top_k", "histogram" -> new Term.Tally();
             case "quantile", "median" -> new Quantiles();
+            case "count_distinct" -> new Distinct(whole("exact_up_to"));
             default -> throw new IllegalArgumentException("the aggregate " + function + " is not known here");
         };
     }
@@ -31,6 +32,7 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
     Object result(Term term, long start, long end) {
         return switch (function) {
             case "count" -> term.count;
+            case "count_distinct" -> ((Distinct) term).number();
             case "rate" -> term.count * number("per") / (double) (end - start);
             case "sum" -> term.count == 0 ? null : sum(term);
             case "mean" -> term.count == 0 ? null : mean(term);

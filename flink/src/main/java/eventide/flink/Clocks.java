@@ -158,6 +158,22 @@ final class Clocks {
         }
     }
 
+    /** True when there are logs and each is idle or has ended, at least one of them idle. */
+    boolean areAllIdle() {
+        return logs.values().stream().noneMatch(LogClock::isAlive) && logs.values().stream().anyMatch(clock -> !clock.finished);
+    }
+
+    /** The time of the last event of all logs. */
+    long front() {
+        return logs.values().stream().mapToLong(clock -> clock.front).max().orElse(Instants.NO_WATERMARK);
+    }
+
+    /** No event in front of an instant is expected any more, in any log. */
+    void close(long instant) {
+        logs.values().forEach(clock -> clock.watermark = Math.max(clock.watermark, instant));
+        stream = Math.max(stream, instant);
+    }
+
     /** The input of all logs has ended, of those too that never had an event. */
     void finish() {
         logs.values().forEach(clock -> clock.finished = true);

@@ -176,8 +176,25 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             case Event.FINISHED -> clocks.leave(clock, true);
             default -> throw new IllegalStateException("an event of the unknown kind " + event.kind);
         }
+        settle();
+    }
+
+    /** Logs have left or come back without a row. */
+    private void settle() {
         clocks.settle();
+        if (plan.eventTime() != null && plan.eventTime().closesWhenIdle() && clocks.areAllIdle()) {
+            closeOpenWindows();
+        }
         send();
+    }
+
+    /** Every window that has an event ends. */
+    private void closeOpenWindows() {
+        long front = clocks.front();
+        if (front != Instants.NO_WATERMARK) {
+            boolean byCalendar = plan.window() != null && plan.window().kind().equals("calendar");
+            clocks.close(byCalendar ? Grid.of(plan.window()).lastEnd(front) : Instants.later(front, guards.reachUs()));
+        }
     }
 
     private LogClock clockOf(String log) {
@@ -340,8 +357,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                     clocks.leave(clock, false);
                 }
             }
-            clocks.settle();
-            send();
+            settle();
             lookForSilence();
         });
     }

@@ -126,8 +126,7 @@ final class KeyState {
             for (Aggregate one : aggregates) {
                 StringValue.writeString(one.function(), out);
                 StringValue.writeString(one.type(), out);
-                Object limit = one.arguments().get("limit");
-                out.writeLong(limit == null ? -1 : ((Number) limit).longValue());
+                out.writeLong(limit(one));
             }
         }
 
@@ -138,7 +137,7 @@ final class KeyState {
                 String function = StringValue.readString(in);
                 String type = StringValue.readString(in);
                 long limit = in.readLong();
-                java.util.Map<String, Object> arguments = limit < 0 ? java.util.Map.of() : java.util.Map.of("limit", limit);
+                java.util.Map<String, Object> arguments = limit < 0 ? java.util.Map.of() : java.util.Map.of(limited(function), limit);
                 read.add(new Aggregate("", function, -1, type, arguments));
             }
             aggregates = read;
@@ -160,6 +159,16 @@ final class KeyState {
     }
 
     private static List<String> kinds(List<Aggregate> aggregates) {
-        return aggregates.stream().map(one -> one.function() + " " + one.type() + " " + one.arguments().get("limit")).toList();
+        return aggregates.stream().map(one -> one.function() + " " + one.type() + " " + limit(one)).toList();
+    }
+
+    /** How much a term keeps at the most; -1 where nothing is said. */
+    private static long limit(Aggregate one) {
+        return one.arguments().get(limited(one.function())) instanceof Number limit ? limit.longValue() : -1;
+    }
+
+    /** The argument that says so. */
+    private static String limited(String function) {
+        return function.equals("count_distinct") ? "exact_up_to" : "limit";
     }
 }

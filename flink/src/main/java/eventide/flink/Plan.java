@@ -57,7 +57,7 @@ record Plan(
     /** Strategy, clocks and guards; UNKNOWN stands for a setting that is not set. */
     record EventTime(
             String column, String strategy, long delayUs, double lateRate, long minUs, long maxUs, String marker, String clockKey, long capUs,
-            long maxFutureUs, long maxAgeUs, long idleAfterUs, boolean closesByKey)
+            long maxFutureUs, long maxAgeUs, long idleAfterUs, boolean closesWhenIdle, boolean closesByKey)
             implements Serializable {}
 
     /** Keys, window and aggregates. */
@@ -174,7 +174,7 @@ record Plan(
         return new EventTime(
                 text(one, "column"), text(one, "strategy"), us(one, "delay_us"), one.path("late_rate").asDouble(), us(one, "min_us"), us(one, "max_us"),
                 text(one, "marker"), text(one, "clock_key"), us(one, "cap_us"), us(one, "max_future_us"), us(one, "max_age_us"),
-                us(one, "idle_after_us"), one.path("closes_by_key").asBoolean());
+                us(one, "idle_after_us"), one.path("close_when_idle").asBoolean(), one.path("closes_by_key").asBoolean());
     }
 
     private static Window window(JsonNode one) {

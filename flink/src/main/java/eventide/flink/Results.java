@@ -22,7 +22,7 @@ final class Results {
     /** The type of an aggregate's result; its own type is that of its input. */
     private static String resultType(Aggregate one) {
         return switch (one.function()) {
-            case "count" -> "integer";
+            case "count", "count_distinct" -> "integer";
             case "sum", "min", "max", "range", "first", "last", "any", "all" -> one.type();
             case "collect" -> "list of " + one.type();
             case "histogram" -> "list of integer";

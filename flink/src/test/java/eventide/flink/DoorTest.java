@@ -133,6 +133,34 @@ class DoorTest {
     }
 
     @Test
+    void windowsCloseWhileAllLogsAreSilentIfThePlanSaysSo() throws Exception {
+        String idle = ", \"idle_after_us\": 1000000";
+        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING, idle + ", \"close_when_idle\": true"))) {
+            harness.setProcessingTime(0);
+            harness.open();
+            harness.setProcessingTime(1_250);
+            assertEquals(List.of(), marks(harness), "there is no window to close");
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 12L, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 35L, 1)));
+            harness.setProcessingTime(2_000);
+            assertEquals(List.of(9L), marks(harness), "nothing is silent yet");
+            harness.setProcessingTime(2_500);
+            assertEquals(44L, marks(harness).get(marks(harness).size() - 1), "35 and a window's length");
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 39L, 1)));
+            assertEquals(45, harness.getSideOutput(Door.LATE).peek().getValue().before);
+            harness.processElement(new StreamRecord<>(Plans.event("one", 2, "a", 41L, 1)));
+            assertEquals(1, harness.getSideOutput(Door.LATE).size(), "its window is still open");
+        }
+        try (var harness = door(Plans.of("\"one\"", TUMBLING, idle))) {
+            harness.setProcessingTime(0);
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 12L, 1)));
+            harness.setProcessingTime(5_000);
+            assertEquals(List.of(9L), marks(harness), "else they wait");
+        }
+    }
+
+    @Test
     void aSilentLogIsLeftOutAndComesBackAtTheStreamWatermark() throws Exception {
         try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING, ", \"idle_after_us\": 1000000"))) {
             harness.setProcessingTime(0);
