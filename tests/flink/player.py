@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eventide.plan import Plan
-from eventide.runners.flink.compile import VERSION, operators_tree, query_of
+from eventide.runners.flink.compile import VERSION, joined_operators, operators_tree, query_of
 from eventide.testing.reference import Entry, Event, Finished, Heartbeat, Idle
 
 FOLDER = Path(__file__).resolve().parents[2] / "flink"
@@ -52,9 +52,33 @@ class Player:
         restarts: Sequence[tuple[int, int]] = (),
     ) -> dict[str, Any]:
         """What the operators give for entries in this order; a restart is (behind which entry, at which parallelism)."""
+        columns = {log: list(plan.inputs[0].source.columns) for log in logs}
+        return self._answer(case_tree(plan, logs), entries, columns, parallelism, restarts)
+
+    def play_join(
+        self,
+        plan: Plan,
+        entries: Sequence[Entry],
+        logs: Sequence[Sequence[str]],
+        *,
+        parallelism: int = 1,
+        restarts: Sequence[tuple[int, int]] = (),
+    ) -> dict[str, Any]:
+        """As `play`, of a join; `logs` are those of each side."""
+        columns = {log: list(one.source.columns) for one, names in zip(plan.inputs, logs, strict=True) for log in names}
+        return self._answer(join_case_tree(plan, logs), entries, columns, parallelism, restarts)
+
+    def _answer(
+        self,
+        plan: Mapping[str, Any],
+        entries: Sequence[Entry],
+        columns: Mapping[str, Sequence[str]],
+        parallelism: int,
+        restarts: Sequence[tuple[int, int]],
+    ) -> dict[str, Any]:
         case = {
-            "plan": case_tree(plan, logs),
-            "entries": [_entry(one, list(plan.inputs[0].source.columns)) for one in entries],
+            "plan": plan,
+            "entries": [_entry(one, columns[one.log]) for one in entries],
             "parallelism": parallelism,
             "restarts": [list(one) for one in restarts],
         }
@@ -89,6 +113,13 @@ def case_tree(plan: Plan, logs: Sequence[str]) -> dict[str, Any]:
     """A plan as the job reads it, with a source that is never opened."""
     query, inputs = query_of(plan)
     return {"version": VERSION, "sources": [{"logs": list(logs)}], **operators_tree(plan, query, inputs), "outputs": []}
+
+
+def join_case_tree(plan: Plan, logs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """As `case_tree`, of a join; `logs` are those of each side."""
+    assert plan.derived is not None
+    sides = [case_tree(side, names) for side, names in zip(plan.derived.sides, logs, strict=True)]
+    return {"version": VERSION, "sources": [], **joined_operators(plan, sides), "outputs": []}
 
 
 def _entry(entry: Entry, columns: Sequence[str]) -> list[object]:

@@ -158,7 +158,7 @@ def test_the_command_line_compiles_and_says_what_is_missing(readings: Path, tmp_
     ran = CliRunner().invoke(app, ["compile", str(good), "--to", "flink", "--job", str(tmp_path / "job.json")])
     assert ran.exit_code == 0, ran.output
     assert "CREATE TEMPORARY TABLE `source`" in ran.output
-    assert json.loads((tmp_path / "job.json").read_text())["version"] == 3
+    assert json.loads((tmp_path / "job.json").read_text())["version"] == 4
     checked = CliRunner().invoke(app, ["check", str(good), "--on", "flink"])
     assert "nothing wrong" in checked.output
     assert "floordiv" in str(CliRunner().invoke(app, ["check", str(bad), "--on", "flink"]).exception)

@@ -13,16 +13,18 @@ import msgspec
 import polars as pl
 
 from eventide.connectors.postgres.sink import Postgres
-from eventide.engine.columns import output_schema, rows_schema
+from eventide.engine.columns import rows_schema
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.steps.lateness import REASON
 from eventide.expressions import Aggregation, Column, OwnAggregate
-from eventide.plan import DEAD_LETTERS, LATE, Plan, Select, WindowedAggregate, WithColumns, Write
+from eventide.plan import DEAD_LETTERS, LATE, IntervalJoin, Plan, Select, WindowedAggregate, WithColumns, Write
 from eventide.plan.check import check
 from eventide.plan.types import type_name
 from eventide.runners.flink import jdbc, sql
 from eventide.runners.flink.gaps import Gap, gaps_of
 from eventide.runners.flink.jdbc import jdbc_insert, jdbc_table
+from eventide.runners.flink.joins import join_tree, joined_columns, pipeline_of
+from eventide.runners.flink.readable import readable
 from eventide.runners.flink.settings import event_time_tree, window_tree
 from eventide.runners.flink.sinks import is_lines, is_upserted, lines_table, sink_table
 from eventide.runners.flink.sources import source_table
@@ -30,7 +32,7 @@ from eventide.runners.flink.steps import KEEP, KEEP_BEHIND, Query
 from eventide.runners.outlets import identity_of
 from eventide.semantics.eventtime import EventTime
 
-VERSION = 3
+VERSION = 4
 """The version of the plan's JSON; the job refuses others."""
 
 _LOOKED_AT = ("marker", "clock_key")
@@ -63,26 +65,64 @@ def compile_plan(plan: Plan, *, parallelism: int = 1, logs: Sequence[str] | None
     gaps = gaps_of(plan)
     if gaps:
         return Compiled("", "", gaps)
-    queries, inputs = queries_of(plan)
-    sources = [
-        _source(plan, number, query, None if logs is None else tuple(logs)) for number, query in enumerate(queries)
-    ]
+    tree = _joined(plan, logs) if plan.derived is not None else _read(plan, logs)
     outputs = [_output(plan, number, write) for number, write in enumerate(plan.writes)]
     tree = {
-        "version": VERSION,
-        "sources": sources,
-        **operators_tree(plan, queries[0], inputs),
+        **tree,
         "outputs": outputs,
         "identity": list(_identity(plan)),
         "settings": {"parallelism.default": str(parallelism), "pipeline.object-reuse": "true"} | jdbc.SETTINGS,
     }
-    return Compiled(msgspec.json.encode(tree).decode(), _readable(sources, outputs), ())
+    return Compiled(msgspec.json.encode(tree).decode(), readable(tree, outputs), ())
 
 
-def _source(plan: Plan, number: int, query: Query, logs: tuple[str, ...] | None) -> dict[str, Any]:
-    table = source_table(plan.inputs[number].source, logs, _called("source", number))
+def _read(plan: Plan, logs: Sequence[str] | None, first: int = 0) -> dict[str, Any]:
+    """A stream that is read: its sources, of which the first has this number, and its operators."""
+    queries, inputs = queries_of(plan, first)
+    known = None if logs is None else tuple(logs)
+    sources = [_source(plan, number, query, known, first) for number, query in enumerate(queries)]
+    return {"version": VERSION, "sources": sources, **operators_tree(plan, queries[0], inputs)}
+
+
+def _joined(plan: Plan, logs: Sequence[str] | None) -> dict[str, Any]:
+    """A stream that is made of two."""
+    assert isinstance(plan.derived, IntervalJoin), "a plan with gaps is not compiled"
+    left, right = plan.derived.sides
+    sides = [_read(left, logs), _read(right, logs, len(left.inputs))]
+    return {"version": VERSION, "sources": [], **joined_operators(plan, sides)}
+
+
+def joined_operators(plan: Plan, sides: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the join and the windows behind it need to know. `sides` are what the job reads of each side."""
+    handed = [_seen({one["name"]: one["type"] for one in side["columns"]}) for side in sides]
+    query = Query("", joined_of(plan))
+    window = None
+    if plan.aggregate is not None:
+        inputs = _inputs(plan.aggregate, query)
+        window = {**window_tree(plan.aggregate), "inputs": inputs}
+        window["aggregates"] = _aggregates(plan.aggregate, query, inputs)
+    return {
+        "columns": [{"name": name, "type": kind} for name, kind in query.columns.items()],
+        "join": join_tree(plan, sides, handed),
+        "window": window,
+    }
+
+
+def joined_of(plan: Plan) -> dict[str, str]:
+    """The columns of the rows that a join makes."""
+    assert isinstance(plan.derived, IntervalJoin), "a plan with gaps is not compiled"
+    left, right = (_seen(query_of(side)[0].columns) for side in plan.derived.sides)
+    return joined_columns(plan.derived, left, right)
+
+
+def _seen(columns: Mapping[str, str]) -> dict[str, str]:
+    return {name: kind for name, kind in columns.items() if not name.startswith("_")}
+
+
+def _source(plan: Plan, number: int, query: Query, logs: tuple[str, ...] | None, first: int) -> dict[str, Any]:
+    table = source_table(plan.inputs[number].source, logs, _called("source", first + number))
     selects = query.body if query.changed else None
-    named = {"intake": _called("intake", number), "select": selects}
+    named = {"intake": _called("intake", first + number), "select": selects}
     return {"ddl": table.ddl, "query": table.query, **named, **table.reading}
 
 
@@ -107,9 +147,9 @@ def operators_tree(plan: Plan, query: Query, inputs: Sequence[str]) -> dict[str,
     }
 
 
-def queries_of(plan: Plan) -> tuple[list[Query], list[str]]:
+def queries_of(plan: Plan, first: int = 0) -> tuple[list[Query], list[str]]:
     """The query of each source in front of the door, all with the same columns, and those that the aggregates take."""
-    made = [query_of(plan, number) for number in range(len(plan.inputs))]
+    made = [query_of(plan, number, first) for number in range(len(plan.inputs))]
     queries = [query for query, _ in made]
     columns, flags = (
         list(queries[0].columns),
@@ -121,11 +161,11 @@ def queries_of(plan: Plan) -> tuple[list[Query], list[str]]:
     return queries, made[0][1]
 
 
-def query_of(plan: Plan, number: int = 0) -> tuple[Query, list[str]]:
+def query_of(plan: Plan, number: int = 0, first: int = 0) -> tuple[Query, list[str]]:
     """The query of one source in front of the door, and the columns that the aggregates take."""
     one = plan.inputs[number]
     columns = {name: type_name(kind) for name, kind in one.source.columns.items()}
-    query = Query(f"SELECT * FROM {sql.name(_called('intake', number))}", columns)  # noqa: S608 - a name of ours
+    query = Query(f"SELECT * FROM {sql.name(_called('intake', first + number))}", columns)  # noqa: S608 - a name of ours
     query.take((*one.steps, *plan.before), KEEP)
     if plan.after and plan.event_time is not None:
         _keep_clocks(plan, query)
@@ -211,7 +251,7 @@ def _aggregates(window: WindowedAggregate, query: Query, inputs: Sequence[str]) 
 
 def _output(plan: Plan, number: int, write: Write) -> dict[str, Any]:
     results = _results(plan) if write.output not in (LATE, DEAD_LETTERS) and plan.aggregate is not None else None
-    columns = output_schema(plan, write.output, results)
+    columns = Pipeline.of(plan, 1).output_schema(write.output)
     called = f"sink_{number}"
     if isinstance(write.sink, Postgres):
         return {"ddl": jdbc_table(called, plan, write.sink, columns), "insert": jdbc_insert(called, columns)}
@@ -248,9 +288,12 @@ def _view(plan: Plan, write: Write, columns: Mapping[str, pl.DataType]) -> str:
     if is_upserted(write, columns):
         return sql.name("changes")
     steps = {branch.name: branch.steps for branch in plan.branches}.get(write.output, plan.finish)
-    if not steps or plan.aggregate is None:
+    if plan.aggregate is not None:
+        query = Query("SELECT * FROM `results`", _result_types(plan), hidden=_marks(plan))
+    elif plan.derived is not None:
+        query, steps = Query("SELECT * FROM `results`", joined_of(plan), hidden=()), plan.after
+    if not steps or (plan.aggregate is None and plan.derived is None):
         return sql.name("results")
-    query = Query("SELECT * FROM `results`", _result_types(plan), hidden=_marks(plan))
     query.take(steps, None)
     inner = "\n".join(f"  {line}" for line in query.body.splitlines())
     return f"(\n{inner}\n)"
@@ -262,43 +305,10 @@ def _result_types(plan: Plan) -> dict[str, str]:
 
 
 def _results(plan: Plan) -> dict[str, pl.DataType]:
-    windows = Pipeline.of(plan).windows
+    windows = (pipeline_of(plan).tail if plan.derived is not None else Pipeline.of(plan)).windows
     assert windows is not None, "a stream without windows is not compiled"
     return windows.result_schema
 
 
 def _marks(plan: Plan) -> tuple[str, ...]:
     return ("op",) if "op" in _results(plan) else ()
-
-
-def _readable(sources: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> str:
-    parts: list[str] = []
-    for one in sources:
-        intake = sql.name(one["intake"])
-        parts += [
-            f"-- the source {one['name']}: records as they stand",
-            f"{one['ddl']};",
-            "-- each record with its log, offset and arrival",
-            f"{one['query']};",
-            f"-- here the job reads records: columns, log, offset and arrival are the table {intake}",
-        ]
-        if one["select"] is not None:
-            parts += ["-- row-wise steps; a row that a filter leaves out is marked and counted", f"{one['select']};"]
-    parts.append(
-        "-- here the job has the door and the windows: they make the tables `results`, `late` and `dead_letters`"
-    )
-    if not outputs:
-        parts.append("-- no sink: `run` keeps what a bounded input gives")
-    for output in outputs:
-        parts += ["-- a sink", f"{output['ddl']};"]
-        if "lines" in output:
-            parts.append(_written(output["lines"]))
-        parts.append(f"{output['insert']};")
-    return "\n\n".join(parts) + "\n"
-
-
-def _written(lines: Mapping[str, Any]) -> str:
-    """What the job does where it writes the records of a sink itself."""
-    said = f"-- here the job writes each row of `results` as JSON, the table {sql.name(lines['view'])}:\n"
-    said += f"--   `record` has {', '.join(lines['columns'])}"
-    return said + (f"\n--   `key` has {', '.join(lines['key'])}" if lines["key"] else "")

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from eventide.errors import ExpressionError
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
 from eventide.expressions import to_sql as printed
-from eventide.plan import Filter, Plan, Select, WindowedAggregate, WithColumns
+from eventide.plan import Filter, IntervalJoin, Plan, Select, WindowedAggregate, WithColumns
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
+from eventide.runners.flink.joins import join_gaps, joined_columns, key_gaps
 from eventide.runners.flink.sinks import sink_gaps
 from eventide.runners.flink.sources import named_logs, source_gaps
 from eventide.runners.flink.steps import step_gaps
@@ -38,19 +39,43 @@ def gaps_of(plan: Plan) -> tuple[Gap, ...]:
 
 def _found(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.derived is not None:
-        yield "stream", "joins, captures and merges run embedded only"
+        yield from _derived_gaps(plan)
         return
     yield from _source_gaps(plan)
-    if plan.event_time is not None:
-        yield from _event_time_gaps(plan.event_time)
     columns = dict(_columns(plan))
-    for one in plan.inputs:
-        source = {name: type_name(kind) for name, kind in one.source.columns.items()}
-        yield from step_gaps("in front of event_time", (*one.steps, *plan.before), source)
-    yield from step_gaps("behind event_time", plan.after, columns)
+    yield from _front_gaps(plan, columns)
     if plan.aggregate is not None:
         yield from _window_gaps(plan.aggregate, columns)
     else:
+        yield from _row_gaps(plan, columns)
+    yield from _output_gaps(plan)
+
+
+def _front_gaps(plan: Plan, columns: Mapping[str, str], side: str = "") -> Iterator[tuple[str, str]]:
+    """What cannot be done up to the door of a stream that is read, and in the steps behind it."""
+    if plan.event_time is not None:
+        yield from ((f"{side}{where}", why) for where, why in _event_time_gaps(plan.event_time))
+    for one in plan.inputs:
+        source = {name: type_name(kind) for name, kind in one.source.columns.items()}
+        yield from step_gaps(f"{side}in front of event_time", (*one.steps, *plan.before), source)
+    yield from step_gaps(f"{side}behind event_time", plan.after, columns)
+
+
+def _derived_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield from join_gaps(plan)
+    derived = plan.derived
+    if not isinstance(derived, IntervalJoin) or any(side.derived is not None for side in derived.sides):
+        return
+    yield from _source_gaps(plan)
+    left, right = (dict(_columns(side)) for side in derived.sides)
+    yield from _front_gaps(derived.left, left, "left ")
+    yield from _front_gaps(derived.right, right, "right ")
+    yield from key_gaps(derived, left)
+    columns = joined_columns(derived, left, right)
+    if plan.aggregate is not None:
+        yield from _window_gaps(plan.aggregate, columns)
+    else:
+        yield from step_gaps("behind the join", plan.after, columns)
         yield from _row_gaps(plan, columns)
     yield from _output_gaps(plan)
 
@@ -63,7 +88,10 @@ def _source_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
             yield f"source {one.source.name}", why
     logs = [] if found else [log for one in plan.inputs for log in named_logs(one.source)]
     for log in sorted({log for log in logs if logs.count(log) > 1}):
-        yield "union", f"two sources have a log or topic {log!r}: its events would have no order of their own"
+        yield (
+            "union" if plan.derived is None else "join",
+            f"two sources have a log or topic {log!r}: its events would have no order of their own",
+        )
 
 
 def _row_gaps(plan: Plan, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:

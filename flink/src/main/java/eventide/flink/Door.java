@@ -65,9 +65,10 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
         this.keep = plan.placeOrNone("_keep");
         this.keepBehind = plan.placeOrNone("_keep_behind");
         this.byKey = plan.closesByKey();
-        this.kept = plan.window() == null ? null : Narrow.places(plan);
-        this.grain = plan.window() == null ? null : Grain.of(plan.window());
-        this.mayWait = plan.window() != null && Grain.mayWait(plan);
+        boolean isSide = plan.side() != null;
+        this.kept = plan.window() != null ? Narrow.places(plan) : isSide ? plan.places(plan.side().hands()) : null;
+        this.grain = plan.window() != null ? Grain.of(plan.window()) : isSide ? new Grain(1, 0) : null;
+        this.mayWait = isSide || plan.window() != null && Grain.mayWait(plan);
         this.filled = plan.window() != null && plan.window().fill() ? Grid.of(plan.window()) : null;
     }
 
@@ -278,6 +279,9 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             clock.account.filtered++;
         } else {
             clock.account.onTime++;
+            if (kept != null) {
+                event.values = Narrow.of(event.values, kept);
+            }
             output.collect(new StreamRecord<>(event));
         }
     }
@@ -364,7 +368,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
 
     private void tell() {
         clocks.all().forEach(clock -> counters.tell(clock.log, clock.account));
-        if (plan.eventTime() != null) {
+        if (plan.eventTime() != null && plan.side() == null) { // a join tells how far its sides have come together
             counters.tell(clocks.stream());
         }
     }

@@ -9,7 +9,7 @@ record Guards(long maxFutureUs, long maxAgeUs, long reachUs) implements Serializ
 
     static Guards of(Plan plan) {
         Plan.Window window = plan.window();
-        long reach = window == null ? 0 : switch (window.kind()) {
+        long reach = plan.side() != null ? plan.side().reachUs() : window == null ? 0 : switch (window.kind()) {
             case "session" -> window.gapUs();
             case "count" -> (window.timeoutUs() == Instants.UNKNOWN ? 0 : window.timeoutUs()) + 1;
             case "sliding" -> window.sizeUs();

@@ -34,11 +34,27 @@ public final class Job {
     static void build(Plan plan, StreamExecutionEnvironment environment) {
         StreamTableEnvironment tables = StreamTableEnvironment.create(environment);
         tables.getConfig().set("table.local-time-zone", "UTC");
-        DataStream<Event> events = read(plan, tables, environment.getParallelism());
-        SingleOutputStreamOperator<Event> judged = door(plan, events, environment.getParallelism());
-        SingleOutputStreamOperator<Row> results = plan.window() == null ? null : windows(plan, judged);
-        show(plan, tables, judged, results);
+        int parallelism = environment.getParallelism();
+        Front front = plan.join() == null ? front(plan, tables, parallelism, "door") : Joined.of(plan, tables, parallelism);
+        SingleOutputStreamOperator<Row> results = plan.window() == null ? null : windows(plan, front.rows());
+        show(plan, tables, front, results);
         write(plan, tables);
+    }
+
+    /** A plan's sources and the door behind them, which has a name of its own. */
+    static Front front(Plan plan, StreamTableEnvironment tables, int parallelism, String name) {
+        SingleOutputStreamOperator<Event> judged = door(plan, read(plan, tables, parallelism), parallelism, name);
+        DataStream<Row> late = judges(plan) ? null : late(plan, judged.getSideOutput(Door.LATE), name);
+        return new Front(judged, late, Results.late(plan), judged.getSideOutput(Door.DEAD));
+    }
+
+    /** True where windows judge rows, not the door. */
+    private static boolean judges(Plan plan) {
+        return plan.window() != null && plan.window().kind().equals("session");
+    }
+
+    private static DataStream<Row> late(Plan plan, DataStream<Event> events, String name) {
+        return events.map(new Results.ToLate(plan), Results.late(plan).information()).name("late of " + name);
     }
 
     private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables, int parallelism) {
@@ -79,10 +95,10 @@ public final class Job {
     }
 
     /** All rows of a log meet the same door. */
-    private static SingleOutputStreamOperator<Event> door(Plan plan, DataStream<Event> events, int parallelism) {
+    private static SingleOutputStreamOperator<Event> door(Plan plan, DataStream<Event> events, int parallelism, String name) {
         boolean dealt = parallelism == 1 || dealsPacks(plan, parallelism);
         DataStream<Event> mine = dealt ? events : events.partitionCustom(toDoor(plan), event -> event.log);
-        SingleOutputStreamOperator<Event> judged = mine.transform("door", PlainType.events(plan), new Door(plan)).uid("door");
+        SingleOutputStreamOperator<Event> judged = mine.transform(name, PlainType.events(plan), new Door(plan)).uid(name);
         return parallelism == 1 ? judged : judged.setParallelism(doors(plan, parallelism));
     }
 
@@ -144,22 +160,19 @@ public final class Job {
 
     /** The named outputs as tables; `results` are those of windows, null where there are none. */
     private static void show(
-            Plan plan, StreamTableEnvironment tables, SingleOutputStreamOperator<Event> judged, SingleOutputStreamOperator<Row> results) {
+            Plan plan, StreamTableEnvironment tables, Front front, SingleOutputStreamOperator<Row> results) {
         if (results == null) {
             Tables.Shape shape = Results.rows(plan);
-            DataStream<Row> rows = judged.map(Results.ToShown.of(plan), shape.information()).name("results");
+            DataStream<Row> rows = front.rows().map(Results.ToShown.of(plan), shape.information()).name("results");
             tables.createTemporaryView("results", tables.fromDataStream(rows, shape.schema(List.of()).build()));
         } else {
             showResults(plan, tables, results);
         }
-        Tables.Shape late = Results.late(plan);
-        boolean judges = results != null && plan.window().kind().equals("session");
-        DataStream<Event> behind = judges ? results.getSideOutput(Door.LATE) : judged.getSideOutput(Door.LATE);
-        tables.createTemporaryView("late", tables.fromDataStream(
-                behind.map(new Results.ToLate(plan), late.information()).name("late"), late.schema(List.of()).build()));
+        DataStream<Row> late = judges(plan) ? late(plan, results.getSideOutput(Door.LATE), "windows") : front.late();
+        tables.createTemporaryView("late", tables.fromDataStream(late, front.lateShape().schema(List.of()).build()));
         Tables.Shape dead = Results.dead();
         tables.createTemporaryView("dead_letters", tables.fromDataStream(
-                judged.getSideOutput(Door.DEAD).map(new Results.ToDead(dead), dead.information()).name("dead letters"),
+                front.dead().map(new Results.ToDead(dead), dead.information()).name("dead letters"),
                 dead.schema(List.of()).build()));
     }
 

@@ -27,6 +27,16 @@ final class Key {
         return new Key(Arrays.copyOf(values, many));
     }
 
+    /** True for a key that matches nothing in a join. */
+    boolean hasNull() {
+        for (Object value : values) {
+            if (value == null) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     @Override
     public boolean equals(Object other) {
         return other instanceof Key that && hash == that.hash && Arrays.equals(values, that.values);

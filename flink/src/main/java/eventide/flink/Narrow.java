@@ -14,6 +14,10 @@ final class Narrow {
         return plan.places(kept);
     }
 
+    static int[] of(int[] numbers, int[] places) {
+        return java.util.Arrays.stream(places).map(place -> numbers[place]).toArray();
+    }
+
     static Object[] of(Object[] values, int[] places) {
         Object[] kept = new Object[places.length];
         for (int place = 0; place < places.length; place++) {

@@ -19,11 +19,13 @@ record Plan(
         String time,
         EventTime eventTime,
         Window window,
+        Join join,
+        Side side,
         List<Output> outputs,
         List<String> identity,
         Map<String, String> settings)
         implements Serializable {
-    static final int VERSION = 3;
+    static final int VERSION = 4;
 
     /** A column and its type: integer, float, string, boolean or instant; at a source with the rules of its field. */
     record Column(String name, String type, String path, String unit, boolean nullable, String minimum, String maximum)
@@ -67,6 +69,24 @@ record Plan(
             boolean fill)
             implements Serializable {}
 
+    /**
+     * Two streams that are one behind their doors: what each side reads, the bounds of the interval, which sides have rows that come out
+     * alone, the key columns of each, where each joined column stands in the rows of each side (-1 nowhere), and the late output.
+     */
+    record Join(List<Plan> sides, long lowerUs, long upperUs, List<Boolean> aloneOf, List<List<String>> keys, List<int[]> from, List<Late> late)
+            implements Serializable {
+        /** True when rows of a side that find no partner come out. */
+        boolean alone(int side) {
+            return aloneOf.get(side);
+        }
+    }
+
+    /** A column of a join's late output, and the names that it has in that of the left side and that of the right one; null where it has none. */
+    record Late(String name, String type, String left, String right) implements Serializable {}
+
+    /** What a side of a join hands on behind its door, and how far behind an event time rows look that are made of it. */
+    record Side(List<String> hands, long reachUs) implements Serializable {}
+
     /** A statement that writes a named output; {@code lines} where the job itself writes the records of its sink. */
     record Output(String ddl, String insert, Lines lines) implements Serializable {}
 
@@ -93,6 +113,8 @@ record Plan(
                 each(tree.path("sources"), Plan::source), columns, late(tree.path("late"), columns), text(tree, "time"),
                 tree.hasNonNull("event_time") ? eventTime(tree.path("event_time")) : null,
                 tree.hasNonNull("window") ? window(tree.path("window")) : null,
+                tree.hasNonNull("join") ? join(tree.path("join")) : null,
+                tree.hasNonNull("side") ? new Side(names(tree.path("side").path("hands")), tree.path("side").path("reach_us").asLong()) : null,
                 each(tree.path("outputs"), Plan::output),
                 each(tree.path("identity"), JsonNode::asText), settings(tree.path("settings")));
     }
@@ -175,6 +197,22 @@ record Plan(
                 text(one, "column"), text(one, "strategy"), us(one, "delay_us"), one.path("late_rate").asDouble(), us(one, "min_us"), us(one, "max_us"),
                 text(one, "marker"), text(one, "clock_key"), us(one, "cap_us"), us(one, "max_future_us"), us(one, "max_age_us"),
                 us(one, "idle_after_us"), one.path("close_when_idle").asBoolean(), one.path("closes_by_key").asBoolean());
+    }
+
+    private static Join join(JsonNode one) {
+        return new Join(
+                each(one.path("sides"), Plan::of), one.path("lower_us").asLong(), one.path("upper_us").asLong(),
+                each(one.path("alone"), JsonNode::asBoolean), each(one.path("keys"), Plan::names),
+                each(one.path("from"), Plan::numbers),
+                each(one.path("late"), late -> new Late(text(late, "name"), text(late, "type"), text(late, "left"), text(late, "right"))));
+    }
+
+    private static List<String> names(JsonNode many) {
+        return each(many, JsonNode::asText);
+    }
+
+    private static int[] numbers(JsonNode many) {
+        return each(many, JsonNode::asInt).stream().mapToInt(Integer::intValue).toArray();
     }
 
     private static Window window(JsonNode one) {

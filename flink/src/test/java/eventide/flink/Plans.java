@@ -6,7 +6,7 @@ import org.apache.flink.types.Row;
 /** Plans and events for tests: rows of (key, at, x), counted and summed. */
 final class Plans {
     private static final String PLAN = """
-            {"version": 3, "sources": [{"logs": [%s]}],
+            {"version": 4, "sources": [{"logs": [%s]}],
              "columns": [{"name": "key", "type": "string"}, {"name": "at", "type": "instant"}, {"name": "x", "type": "float"}],
              "time": "at", "event_time": {"column": "at", "strategy": "bounded", "delay_us": 2%s},
              "window": {"keys": ["key"], "inputs": ["x"], %s,

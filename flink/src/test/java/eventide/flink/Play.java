@@ -54,6 +54,9 @@ public final class Play {
         ObjectNode answer = JSON.createObjectNode();
         try (Stage stage = new Stage(plan, wanted.path("parallelism").asInt(1))) {
             Set<String> open = new HashSet<>(plan.logs());
+            if (plan.join() != null) {
+                plan.join().sides().forEach(side -> open.addAll(side.logs()));
+            }
             int number = 0;
             for (JsonNode entry : wanted.get("entries")) {
                 if (entry.get(0).asText().equals("finished")) {
@@ -71,7 +74,7 @@ public final class Play {
                 number++;
             }
             stage.rest();
-            answer.set("results", results(plan, stage.results));
+            answer.set("results", plan.window() == null ? rows(plan, stage.rows) : results(plan, stage.results));
             answer.set("late", events(stage.late));
             answer.set("dead_letters", events(stage.dead));
             answer.set("accounting", JSON.valueToTree(stage.account().named()));
@@ -79,8 +82,11 @@ public final class Play {
         return answer;
     }
 
-    private static Event event(Plan plan, JsonNode entry) {
+    private static Event event(Plan whole, JsonNode entry) {
         String log = entry.get(1).asText();
+        Plan plan = whole.join() == null
+                ? whole
+                : whole.join().sides().stream().filter(side -> side.logs().contains(log)).findFirst().orElseThrow();
         switch (entry.get(0).asText()) {
             case "event" -> {
                 JsonNode given = entry.get(4);
@@ -125,6 +131,17 @@ public final class Play {
             ObjectNode one = all.addObject();
             for (int place = 0; place < names.size(); place++) {
                 one.set(names.get(place), shown(row.getField(place)));
+            }
+        }
+        return all;
+    }
+
+    private static ArrayNode rows(Plan plan, List<Event> rows) {
+        ArrayNode all = JSON.createArrayNode();
+        for (Event row : rows) {
+            ObjectNode one = all.addObject();
+            for (int place = 0; place < row.values.length; place++) {
+                one.set(plan.columns().get(place).name(), shown(row.values[place]));
             }
         }
         return all;

@@ -17,11 +17,13 @@ import org.apache.flink.types.Row;
 
 /** Doors and windows as a job has them, each in a test harness, with what lies between them. */
 final class Stage implements AutoCloseable {
-    private static final int GROUPS = 16;
+    static final int GROUPS = 16;
 
     private final Plan plan;
     private final KeySelector<Event, Key> keyOf;
     private final SliceSerializer onTheWire;
+    /** What lies in front of the windows where a plan is a join: then there are no doors here. */
+    final JoinStage joined;
     private final List<OneInputStreamOperatorTestHarness<Event, Event>> doors = new ArrayList<>();
     /** One behind each door, where windows are made of slices. */
     private final List<OneInputStreamOperatorTestHarness<Event, Slice>> slicers = new ArrayList<>();
@@ -29,8 +31,11 @@ final class Stage implements AutoCloseable {
     private long[] reached;
     private long sent = Long.MIN_VALUE;
     private long nowMs;
+    private int parallelismBefore;
 
     final List<Row> results = new ArrayList<>();
+    /** The results of a stream without windows. */
+    final List<Event> rows = new ArrayList<>();
     final List<Event> late = new ArrayList<>();
     final List<Event> dead = new ArrayList<>();
 
@@ -59,13 +64,16 @@ final class Stage implements AutoCloseable {
 
     Stage(Plan plan, int parallelism) throws Exception {
         this.plan = plan;
-        this.keyOf = Job.keyOf(plan);
-        this.onTheWire = Slicing.of(plan) == null ? null : new SliceSerializer(plan.window().aggregates());
-        start(parallelism, null, null, 0);
+        this.joined = plan.join() == null ? null : new JoinStage(plan);
+        this.keyOf = plan.window() == null ? null : Job.keyOf(plan);
+        this.onTheWire = plan.window() == null || Slicing.of(plan) == null ? null : new SliceSerializer(plan.window().aggregates());
+        start(parallelism, null, null, null, 0);
     }
 
-    private void start(int parallelism, OperatorSubtaskState ofDoors, OperatorSubtaskState ofWindows, int before) throws Exception {
-        int many = Job.doors(plan, parallelism);
+    private void start(
+            int parallelism, OperatorSubtaskState ofDoors, List<OperatorSubtaskState> ofJoin, OperatorSubtaskState ofWindows, int before)
+            throws Exception {
+        int many = joined == null ? Job.doors(plan, parallelism) : parallelism;
         reached = new long[many];
         java.util.Arrays.fill(reached, Long.MIN_VALUE);
         sent = Long.MIN_VALUE;
@@ -73,18 +81,24 @@ final class Stage implements AutoCloseable {
         doors.clear();
         slicers.clear();
         windows.clear();
+        if (joined != null) {
+            joined.start(parallelism, ofJoin, parallelismBefore);
+            parallelismBefore = parallelism;
+        }
         for (int number = 0; number < many; number++) {
-            Door door = new Door(plan);
-            var harness = new OneInputStreamOperatorTestHarness<Event, Event>(door, GROUPS, many, number);
-            begin(harness, EventSerializer.INSTANCE, ofDoors, doorsBefore, many, number);
-            doors.add(harness);
+            if (joined == null) {
+                Door door = new Door(plan);
+                var harness = new OneInputStreamOperatorTestHarness<Event, Event>(door, GROUPS, many, number);
+                begin(harness, EventSerializer.INSTANCE, ofDoors, doorsBefore, many, number);
+                doors.add(harness);
+            }
             if (onTheWire != null) {
                 var slicer = new OneInputStreamOperatorTestHarness<Event, Slice>(new Slicer(plan), GROUPS, many, number);
                 begin(slicer, onTheWire, null, 0, many, number);
                 slicers.add(slicer);
             }
         }
-        for (int number = 0; number < parallelism; number++) {
+        for (int number = 0; number < parallelism && plan.window() != null; number++) {
             WindowHarness<?> harness = onTheWire == null
                     ? new WindowHarness<>(new WindowOperator(plan), keyOf, parallelism, number)
                     : new WindowHarness<>(new SliceOperator(plan), slice -> slice.key, parallelism, number);
@@ -93,7 +107,7 @@ final class Stage implements AutoCloseable {
         }
     }
 
-    private static <T> void begin(
+    static <T> void begin(
             AbstractStreamOperatorTestHarness<T> harness, PlainSerializer<T> serializer, OperatorSubtaskState state, int before, int many, int number)
             throws Exception {
         if (serializer == null) {
@@ -109,6 +123,11 @@ final class Stage implements AutoCloseable {
 
     /** One entry goes through the doors and everything that follows from it through the windows. */
     void take(Event event) throws Exception {
+        if (joined != null) {
+            joined.take(event, late, dead);
+            flowFromJoin();
+            return;
+        }
         int door = Door.of(event.log, plan.logs(), doors.size());
         doors.get(door).processElement(new StreamRecord<>(event));
         if (plan.eventTime() != null && plan.eventTime().idleAfterUs() == Instants.UNKNOWN) {
@@ -121,6 +140,10 @@ final class Stage implements AutoCloseable {
     /** Nothing comes for a while. */
     void rest() throws Exception {
         nowMs += Door.WAIT_MS;
+        if (joined != null) {
+            joined.rest(late, dead);
+            flowFromJoin();
+        }
         for (int door = 0; door < doors.size(); door++) {
             doors.get(door).setProcessingTime(nowMs);
             flow(door);
@@ -129,18 +152,35 @@ final class Stage implements AutoCloseable {
 
     /** The input ends. */
     void finish() throws Exception {
+        if (joined != null) {
+            joined.finish(late, dead);
+            flowFromJoin();
+        }
         for (int door = 0; door < doors.size(); door++) {
             doors.get(door).processWatermark(new Watermark(Long.MAX_VALUE));
             flow(door);
         }
     }
 
+    private void flowFromJoin() throws Exception {
+        for (int number = 0; number < joined.joins.size(); number++) {
+            flow(number, joined.joins.get(number));
+        }
+    }
+
     private void flow(int door) throws Exception {
-        var harness = doors.get(door);
+        flow(door, doors.get(door));
+    }
+
+    private void flow(int door, AbstractStreamOperatorTestHarness<Event> harness) throws Exception {
         Queue<Object> output = new ArrayDeque<>(harness.getOutput());
         harness.getOutput().clear();
         for (Object one : output) {
-            if (onTheWire == null) {
+            if (plan.window() == null) {
+                if (one instanceof StreamRecord<?> record) {
+                    rows.add((Event) record.getValue());
+                }
+            } else if (onTheWire == null) {
                 pass(door, one);
             } else {
                 slice(door, one);
@@ -197,7 +237,7 @@ final class Stage implements AutoCloseable {
         drain(window, Door.LATE, late);
     }
 
-    private static void drain(AbstractStreamOperatorTestHarness<?> harness, org.apache.flink.util.OutputTag<Event> tag, List<Event> into) {
+    static void drain(AbstractStreamOperatorTestHarness<?> harness, org.apache.flink.util.OutputTag<Event> tag, List<Event> into) {
         var side = harness.getSideOutput(tag);
         if (side != null) {
             side.forEach(record -> into.add(record.getValue()));
@@ -211,14 +251,15 @@ final class Stage implements AutoCloseable {
             slicers.get(door).prepareSnapshotPreBarrier(1);
             flowFromSlicer(door);
         }
-        OperatorSubtaskState ofDoors = snapshot(doors);
-        OperatorSubtaskState ofWindows = snapshot(windows);
+        OperatorSubtaskState ofDoors = joined == null ? snapshot(doors) : null;
+        List<OperatorSubtaskState> ofJoin = joined == null ? null : joined.snapshot();
+        OperatorSubtaskState ofWindows = plan.window() == null ? null : snapshot(windows);
         int before = windows.size();
         close();
-        start(parallelism, ofDoors, ofWindows, before);
+        start(parallelism, ofDoors, ofJoin, ofWindows, before);
     }
 
-    private static OperatorSubtaskState snapshot(List<? extends AbstractStreamOperatorTestHarness<?>> harnesses) throws Exception {
+    static OperatorSubtaskState snapshot(List<? extends AbstractStreamOperatorTestHarness<?>> harnesses) throws Exception {
         OperatorSubtaskState[] states = new OperatorSubtaskState[harnesses.size()];
         for (int number = 0; number < states.length; number++) {
             states[number] = harnesses.get(number).snapshot(1, 1);
@@ -229,12 +270,19 @@ final class Stage implements AutoCloseable {
     Account account() {
         Account total = new Account();
         doors.forEach(harness -> total.add(((Door) harness.getOperator()).total()));
-        windows.forEach(window -> total.add(window.account()));
+        if (joined != null) {
+            joined.addTo(total);
+        } else {
+            windows.forEach(window -> total.add(window.account()));
+        }
         return total;
     }
 
     @Override
     public void close() throws Exception {
+        if (joined != null) {
+            joined.close();
+        }
         for (var harness : doors) {
             harness.close();
         }
