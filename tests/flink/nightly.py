@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
+from tests.flink import test_joins_on_flink as joins
 from tests.flink import test_laws_on_flink as laws
 from tests.flink.player import Player, built
 
@@ -24,6 +25,10 @@ LAWS: Sequence[tuple[Law, Sequence[st.SearchStrategy[object]]]] = (
     (laws.test_several_logs_behind_one_door_give_the_same_rows, laws.ONE_DOOR),
     (laws.test_several_doors_give_the_same_windows_in_the_end, laws.DOORS),
     (laws.test_a_restart_at_any_parallelism_shows_nowhere, laws.RESTARTS),
+    (joins.test_a_join_gives_the_same_rows_on_both_engines, joins.JOINS),
+    (joins.test_several_doors_on_each_side_give_the_same_rows, joins.DOORS),
+    (joins.test_a_restart_of_a_join_at_any_parallelism_shows_nowhere, joins.RESTARTS),
+    (joins.test_windows_behind_a_join_give_the_same_rows_on_both_engines, joins.WINDOWED),
 )
 
 

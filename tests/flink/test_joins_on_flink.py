@@ -15,12 +15,14 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from tests.flink.player import Player
 
+import eventide as et
 from eventide.expressions import col, count
 from eventide.flow import INSTANT
 from eventide.instants import END_OF_TIME
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, IntervalJoin, Plan, WindowedAggregate
+from eventide.runners.flink import gaps_of
 from eventide.semantics.eventtime import EventTime, punctuated
-from eventide.semantics.windows import Calendar, Global, Sliding, Window
+from eventide.semantics.windows import Calendar, Global, Session, Sliding, Window
 from eventide.testing import pair_laws, streams
 from eventide.testing.laws import Columns, Manner, bits, rows_of
 from eventide.testing.reference import Entry, Event, Finished, Heartbeat, Idle
@@ -94,7 +96,7 @@ def joins(draw: st.DrawFn) -> IntervalJoin:
 
 @st.composite
 def windowed(draw: st.DrawFn) -> Plan:
-    kinds: list[Window] = [Sliding(4, 4), Sliding(6, 2), Sliding(5, 3), Calendar("1d", "UTC"), Global()]
+    kinds: list[Window] = [Sliding(4, 4), Sliding(6, 2), Sliding(5, 3), Session(2), Calendar("1d", "UTC"), Global()]
     window = draw(st.sampled_from(kinds))
     aggregates = {
         "n": count(),
@@ -182,3 +184,36 @@ def _inside(given: Sequence[Entry], places: Sequence[tuple[int, int]]) -> list[t
     most = next((place for place, one in enumerate(given) if isinstance(one, Finished)), len(given))
     assume(most > 1)
     return sorted({place % (most - 1): parallelism for place, parallelism in places}.items())
+
+
+def test_what_flink_cannot_do_of_a_join_is_said_before_anything_runs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("key,at,x\nk,2026-01-01T00:00:01Z,1.5\n")
+    schema = {"key": str, "at": et.Instant, "x": float}
+    a, b = (
+        et.read_csv(tmp_path / f"{name}.csv", schema=schema, name=name).event_time("at", et.bounded("2s"))
+        for name in ("a", "b")
+    )
+    joined = a.join_interval(b, on="key", lower="0s", upper="5s")
+    counted = joined.group_by("key")
+    n = count()
+    assert gaps_of(joined.filter(col("x") > 0).plan) == ()
+    assert gaps_of(counted.window(et.session("5s")).agg(n=n).plan) == ()
+    wanted = {
+        "captures": a.deduplicate("key", within="1s", merge=True),
+        "join_asof": a.join_asof(b, on="key"),
+        "right side: it is a derived stream": b.join_interval(
+            joined, on="key", lower="0s", upper="1s", suffix="_other"
+        ),
+        "on x: it is a float": a.join_interval(b, on="x", lower="0s", upper="5s"),
+        "count windows behind a join": counted.window(et.count_window(3)).agg(n=n),
+        "lateness= behind a join": counted.window(et.tumbling("5s"), lateness="1m").agg(n=n),
+        "early= behind a join": counted.window(et.tumbling("5s"), early=et.on_change()).agg(n=n),
+        'fill="empty" behind a join': counted.window(et.tumbling("5s"), fill="empty").agg(n=n),
+        "deduplicate has no form": joined.deduplicate("key", within="5s"),
+        "left behind event_time: map_batches": a.map_batches(lambda frame: frame).join_interval(
+            b, on="key", lower="0s", upper="5s"
+        ),
+    }
+    for why, stream in wanted.items():
+        assert any(why in str(gap) for gap in gaps_of(stream.plan)), (why, [str(gap) for gap in gaps_of(stream.plan)])

@@ -5,7 +5,7 @@ Law: the same plan gives the same job; a plan with gaps gives none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,15 +95,20 @@ def _joined(plan: Plan, logs: Sequence[str] | None) -> dict[str, Any]:
 def joined_operators(plan: Plan, sides: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the join and the windows behind it need to know. `sides` are what the job reads of each side."""
     handed = [_seen({one["name"]: one["type"] for one in side["columns"]}) for side in sides]
-    query = Query("", joined_of(plan))
-    window = None
+    query = Query("SELECT * FROM `joined`", joined_of(plan))
+    joined, window = query.columns, None
     if plan.aggregate is not None:
+        query.take(plan.after, KEEP_BEHIND)
         inputs = _inputs(plan.aggregate, query)
         window = {**window_tree(plan.aggregate), "inputs": inputs}
         window["aggregates"] = _aggregates(plan.aggregate, query, inputs)
     return {
-        "columns": [{"name": name, "type": kind} for name, kind in query.columns.items()],
-        "join": join_tree(plan, sides, handed),
+        "columns": _named(_door_columns(query)),
+        "join": {
+            "columns": _named(joined.items()),
+            "select": query.body if query.changed else None,
+            **join_tree(plan, sides, handed),
+        },
         "window": window,
     }
 
@@ -139,7 +144,7 @@ def operators_tree(plan: Plan, query: Query, inputs: Sequence[str]) -> dict[str,
         window |= {"inputs": inputs, "aggregates": _aggregates(plan.aggregate, query, inputs)}
     timed = plan.event_time is not None
     return {
-        "columns": [{"name": name, "type": kind} for name, kind in _door_columns(query)],
+        "columns": _named(_door_columns(query)),
         "late": _late(plan, query),
         "time": ("_time" if plan.after else _settings(plan).column) if timed else None,
         "event_time": _event_time(plan) if timed else None,
@@ -227,6 +232,10 @@ def _event_time(plan: Plan) -> dict[str, Any]:
 
 def _door_columns(query: Query) -> list[tuple[str, str]]:
     return [*query.columns.items(), *((flag, "boolean") for flag in query.flags)]
+
+
+def _named(columns: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind} for name, kind in columns]
 
 
 def _aggregates(window: WindowedAggregate, query: Query, inputs: Sequence[str]) -> list[dict[str, Any]]:

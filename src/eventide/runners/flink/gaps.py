@@ -5,13 +5,13 @@ Law: found before anything runs; what is not named here gives the same answer th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventide.errors import ExpressionError
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
 from eventide.expressions import to_sql as printed
-from eventide.plan import Filter, IntervalJoin, Plan, Select, WindowedAggregate, WithColumns
+from eventide.plan import Filter, IntervalJoin, Plan, Select, Step, WindowedAggregate, WithColumns
 from eventide.plan.types import type_name
 from eventide.runners.flink import sql
 from eventide.runners.flink.joins import join_gaps, joined_columns, key_gaps
@@ -72,10 +72,11 @@ def _derived_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from _front_gaps(derived.right, right, "right ")
     yield from key_gaps(derived, left)
     columns = joined_columns(derived, left, right)
+    yield from step_gaps("behind the join", plan.after, columns)
+    columns = dict(_made(plan.after, columns))
     if plan.aggregate is not None:
         yield from _window_gaps(plan.aggregate, columns)
     else:
-        yield from step_gaps("behind the join", plan.after, columns)
         yield from _row_gaps(plan, columns)
     yield from _output_gaps(plan)
 
@@ -105,10 +106,15 @@ def _row_gaps(plan: Plan, columns: Mapping[str, str]) -> Iterator[tuple[str, str
 
 def _columns(plan: Plan) -> Iterator[tuple[str, str]]:
     columns = {name: type_name(kind) for name, kind in plan.inputs[0].source.columns.items()}
-    for step in (*plan.inputs[0].steps, *plan.before, *plan.after):
+    yield from _made((*plan.inputs[0].steps, *plan.before, *plan.after), columns)
+
+
+def _made(steps: Sequence[Step], columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The columns behind steps, with their types."""
+    for step in steps:
         if isinstance(step, Select | WithColumns):
             made: dict[str, str] = {name: type_of(expression, columns) for name, expression in step.columns}
-            columns = made if isinstance(step, Select) else columns | made
+            columns = made if isinstance(step, Select) else {**columns, **made}
     yield from columns.items()
 
 

@@ -14,10 +14,9 @@ import polars as pl
 from eventide.engine.derived import DerivedPipeline
 from eventide.engine.pipeline import Pipeline
 from eventide.engine.steps.lateness import REASON
-from eventide.expressions import Aggregation, Column
 from eventide.plan import LATE, AsofJoin, IntervalJoin, Merge, Plan, right_names
 from eventide.plan.types import type_name
-from eventide.semantics.windows import Count, Session
+from eventide.semantics.windows import Count
 
 Types = dict[str, str]
 
@@ -43,26 +42,14 @@ def join_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
 def _window_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
     query = plan.aggregate
     assert query is not None, "a plan without windows is not asked"
-    if isinstance(query.window, Session | Count):
-        kind = type(query.window).__name__.lower()
-        yield "window", f"{kind} windows behind a join: the job has their rows in no order of event time"
+    if isinstance(query.window, Count):
+        yield "window", "count windows behind a join: the job has their rows in no order of event time"
     if query.lateness.allowed_us:
         yield "window", "lateness= behind a join, where nothing is late: leave it out"
     if query.early is not None:
         yield "window", "early= behind a join: what is there early follows the interleaving"
     if query.fill_empty:
         yield "window", 'fill="empty" behind a join: it needs one door that sees all rows'
-    if plan.after:
-        yield (
-            "behind the join",
-            "steps between a join and windows: put them in front of the join, or behind the windows",
-        )
-    for name, one in query.aggregates:
-        if isinstance(one, Aggregation) and one.of is not None and not isinstance(one.of, Column):
-            yield (
-                f"agg {name}",
-                "an expression over a joined row: make it a column with with_columns in front of the join",
-            )
 
 
 def key_gaps(derived: IntervalJoin, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,9 @@ def readable(tree: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]]) -> s
         ]
         if one["select"] is not None:
             parts += ["-- row-wise steps; a row that a filter leaves out is marked and counted", f"{one['select']};"]
+    if (steps := tree.get("join", {}).get("select")) is not None:
+        parts += ["-- here the job has the doors of both sides and the join: the table `joined`"]
+        parts += ["-- row-wise steps of joined rows", f"{steps};"]
     what = "the doors of both sides, the join" if "join" in tree else "the door"
     parts.append(
         f"-- here the job has {what} and the windows: they make the tables `results`, `late` and `dead_letters`"

@@ -44,17 +44,17 @@ public final class Job {
     /** A plan's sources and the door behind them, which has a name of its own. */
     static Front front(Plan plan, StreamTableEnvironment tables, int parallelism, String name) {
         SingleOutputStreamOperator<Event> judged = door(plan, read(plan, tables, parallelism), parallelism, name);
-        DataStream<Row> late = judges(plan) ? null : late(plan, judged.getSideOutput(Door.LATE), name);
-        return new Front(judged, late, Results.late(plan), judged.getSideOutput(Door.DEAD));
+        return new Front(judged, null, judged.getSideOutput(Door.DEAD));
     }
 
     /** True where windows judge rows, not the door. */
-    private static boolean judges(Plan plan) {
-        return plan.window() != null && plan.window().kind().equals("session");
+    static boolean judges(Plan plan) {
+        return plan.window() != null && plan.join() == null && plan.window().kind().equals("session");
     }
 
-    private static DataStream<Row> late(Plan plan, DataStream<Event> events, String name) {
-        return events.map(new Results.ToLate(plan), Results.late(plan).information()).name("late of " + name);
+    /** Late rows with the reason. */
+    static DataStream<Row> late(Plan plan, SingleOutputStreamOperator<?> judge) {
+        return judge.getSideOutput(Door.LATE).map(new Results.ToLate(plan), Results.late(plan).information()).name("late");
     }
 
     private static DataStream<Event> read(Plan plan, StreamTableEnvironment tables, int parallelism) {
@@ -90,7 +90,7 @@ public final class Job {
     }
 
     /** A table as a stream of rows without any conversion. */
-    private static DataStream<RowData> rows(StreamTableEnvironment tables, Table table) {
+    static DataStream<RowData> rows(StreamTableEnvironment tables, Table table) {
         return tables.toDataStream(table, table.getResolvedSchema().toSourceRowDataType().bridgedTo(RowData.class));
     }
 
@@ -150,6 +150,13 @@ public final class Job {
         if (!plan.window().kind().equals("session")) {
             return event -> Key.of(event.values, keys);
         }
+        if (plan.join() != null) { // a joined stream is one log
+            return event -> {
+                Object[] values = java.util.Arrays.copyOf(event.values, keys + 1);
+                values[keys] = Joined.LOG;
+                return new Key(values);
+            };
+        }
         int[] places = plan.places(plan.window().keys());
         return event -> {
             Object[] values = java.util.Arrays.copyOf(Narrow.of(event.values, places), keys + 1);
@@ -168,8 +175,10 @@ public final class Job {
         } else {
             showResults(plan, tables, results);
         }
-        DataStream<Row> late = judges(plan) ? late(plan, results.getSideOutput(Door.LATE), "windows") : front.late();
-        tables.createTemporaryView("late", tables.fromDataStream(late, front.lateShape().schema(List.of()).build()));
+        boolean joined = plan.join() != null;
+        DataStream<Row> late = joined ? front.late() : late(plan, judges(plan) ? results : front.rows());
+        Tables.Shape shape = joined ? Joined.late(plan) : Results.late(plan);
+        tables.createTemporaryView("late", tables.fromDataStream(late, shape.schema(List.of()).build()));
         Tables.Shape dead = Results.dead();
         tables.createTemporaryView("dead_letters", tables.fromDataStream(
                 front.dead().map(new Results.ToDead(dead), dead.information()).name("dead letters"),

@@ -31,6 +31,7 @@ final class JoinOperator extends AbstractStreamOperator<Event> implements TwoInp
     /** Which column of the left and of the right row each value of a joined one is; -1 none. */
     private final int[][] from;
     private final boolean named;
+    private final boolean selected;
 
     private transient ValueState<Partners> states;
     /** The timers of the left side's rows and of the right side's: each runs by the watermark of the other side. */
@@ -41,11 +42,12 @@ final class JoinOperator extends AbstractStreamOperator<Event> implements TwoInp
 
     JoinOperator(Plan plan) {
         this.join = plan.join();
-        int[] shown = plan.window() == null
-                ? plan.places(plan.columns().stream().map(Plan.Column::name).toList())
-                : Narrow.places(plan);
-        this.from = new int[][] {Narrow.of(join.from().get(LEFT), shown), Narrow.of(join.from().get(RIGHT), shown)};
         this.named = plan.window() != null;
+        this.selected = join.select() != null;
+        int[] left = join.from().get(LEFT);
+        int[] right = join.from().get(RIGHT);
+        boolean whole = !named || selected;
+        this.from = whole ? new int[][] {left, right} : new int[][] {Narrow.of(left, Narrow.places(plan)), Narrow.of(right, Narrow.places(plan))};
     }
 
     @Override
@@ -173,10 +175,15 @@ final class JoinOperator extends AbstractStreamOperator<Event> implements TwoInp
                 values[place] = right.values[from[RIGHT][place]];
             }
         }
-        Event made = new Event(Event.ROW, named ? placeOf(left) + placeOf(right) : "derived", 0, Instants.UNKNOWN, values);
+        Event made = new Event(Event.ROW, named ? placeOf(left) + placeOf(right) : Joined.LOG, 0, Instants.UNKNOWN, values);
         made.time = Math.max(left == null ? Long.MIN_VALUE : left.time, right == null ? Long.MIN_VALUE : right.time);
         made.before = Instants.NO_WATERMARK; // nothing of a joined stream is late
-        output.collect(new StreamRecord<>(made));
+        if (selected) {
+            made.arrival = made.time; // a table between here and the windows knows this column
+            output.collect(new StreamRecord<>(made, 0)); // and that rows have a time, which nobody looks at
+        } else {
+            output.collect(new StreamRecord<>(made));
+        }
     }
 
     /** Log and offset as a text that sorts as they do, none first: rows of one time behind a join are ordered by those of left and right. */

@@ -1,15 +1,23 @@
 package eventide.flink;
 
 import java.util.List;
+import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.functions.MapFunction;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.Schema;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.data.RowData;
 import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
 
 /** Two streams as one: each side has its sources, its door and its late rows; behind the doors rows meet by key. */
 final class Joined {
+    /** A joined stream is one log, of this name. */
+    static final String LOG = "derived";
+
     private static final List<String> SIDES = List.of("left", "right");
 
     private Joined() {}
@@ -21,16 +29,46 @@ final class Joined {
         SingleOutputStreamOperator<Event> rows = left.rows().keyBy(keyOf(plan, 0), PlainType.KEY)
                 .connect(right.rows().keyBy(keyOf(plan, 1), PlainType.KEY))
                 .transform("join", PlainType.events(plan), new JoinOperator(plan)).uid("join");
-        return new Front(rows, left.late().union(right.late()), shape(plan), left.dead().union(right.dead()));
+        SingleOutputStreamOperator<Event> behind = plan.join().select() == null ? rows : selected(plan, tables, rows);
+        return new Front(behind, left.late().union(right.late()), left.dead().union(right.dead()));
+    }
+
+    /** The row-wise steps between a join and windows. The table hands the watermark on as it is: ours, in microseconds. */
+    private static SingleOutputStreamOperator<Event> selected(Plan plan, StreamTableEnvironment tables, DataStream<Event> rows) {
+        Tables.Shape shape = Tables.intake(plan.join().columns());
+        DataStream<Row> typed = rows.map(new Tables.ToRow(shape), shape.information()).name("columns of the join");
+        Schema schema = shape.schema(List.of()).columnByMetadata("_rowtime", DataTypes.TIMESTAMP_LTZ(3), "rowtime")
+                .watermark("_rowtime", "SOURCE_WATERMARK()").build();
+        tables.createTemporaryView("joined", tables.fromDataStream(typed, schema));
+        return Job.rows(tables, tables.sqlQuery(plan.join().select()))
+                .flatMap(Selected.of(plan), PlainType.events(plan)).name("events of the join");
+    }
+
+    /** What steps leave of a joined row, for windows. */
+    record Selected(Tables.ToEvent events, int keep, int[] kept) implements FlatMapFunction<RowData, Event> {
+        static Selected of(Plan plan) {
+            return new Selected(new Tables.ToEvent(plan.columns()), plan.placeOrNone("_keep_behind"), Narrow.places(plan));
+        }
+
+        @Override
+        public void flatMap(RowData row, Collector<Event> out) {
+            Event event = events.map(row);
+            if (keep < 0 || Boolean.TRUE.equals(event.values[keep])) {
+                event.time = event.arrival;
+                event.arrival = Instants.UNKNOWN;
+                event.before = Instants.NO_WATERMARK;
+                event.values = Narrow.of(event.values, kept);
+                out.collect(event);
+            }
+        }
     }
 
     private static Front side(Plan plan, int number, StreamTableEnvironment tables, int parallelism) {
         Plan side = plan.join().sides().get(number);
         Front front = Job.front(side, tables, parallelism, "door " + SIDES.get(number));
-        Tables.Shape shape = shape(plan);
-        DataStream<Row> late = front.late()
-                .map(ToLate.of(plan, number), shape.information()).name("late " + SIDES.get(number));
-        return new Front(front.rows(), late, shape, front.dead());
+        DataStream<Row> late = Job.late(side, front.rows())
+                .map(ToLate.of(plan, number), late(plan).information()).name("late " + SIDES.get(number));
+        return new Front(front.rows(), late, front.dead());
     }
 
     /** The key of a row that a side hands on. */
@@ -40,7 +78,8 @@ final class Joined {
         return event -> new Key(Narrow.of(event.values, places));
     }
 
-    private static Tables.Shape shape(Plan plan) {
+    /** The columns of the late output. */
+    static Tables.Shape late(Plan plan) {
         Tables.Shape shape = new Tables.Shape();
         plan.join().late().forEach(one -> shape.add(one.name(), one.type()));
         return shape;

@@ -70,10 +70,11 @@ record Plan(
             implements Serializable {}
 
     /**
-     * Two streams that are one behind their doors: what each side reads, the bounds of the interval, which sides have rows that come out
+     * Two streams that are one behind their doors: the columns of joined rows, the row-wise steps in front of windows as a query over the view
+     * {@code joined} (null where there are none), what each side reads, the bounds of the interval, which sides have rows that come out
      * alone, the key columns of each, where each joined column stands in the rows of each side (-1 nowhere), and the late output.
      */
-    record Join(List<Plan> sides, long lowerUs, long upperUs, List<Boolean> aloneOf, List<List<String>> keys, List<int[]> from, List<Late> late)
+    record Join(List<Column> columns, String select, List<Plan> sides, long lowerUs, long upperUs, List<Boolean> aloneOf, List<List<String>> keys, List<int[]> from, List<Late> late)
             implements Serializable {
         /** True when rows of a side that find no partner come out. */
         boolean alone(int side) {
@@ -201,7 +202,7 @@ record Plan(
 
     private static Join join(JsonNode one) {
         return new Join(
-                each(one.path("sides"), Plan::of), one.path("lower_us").asLong(), one.path("upper_us").asLong(),
+                each(one.path("columns"), Plan::column), text(one, "select"), each(one.path("sides"), Plan::of), one.path("lower_us").asLong(), one.path("upper_us").asLong(),
                 each(one.path("alone"), JsonNode::asBoolean), each(one.path("keys"), Plan::names),
                 each(one.path("from"), Plan::numbers),
                 each(one.path("late"), late -> new Late(text(late, "name"), text(late, "type"), text(late, "left"), text(late, "right"))));

@@ -45,7 +45,7 @@ final class WindowOperator extends AbstractStreamOperator<Row>
     WindowOperator(Plan plan) {
         this.window = plan.window();
         this.windows = Windows.of(window);
-        this.judges = window.kind().equals("session");
+        this.judges = Job.judges(plan);
         int keys = window.keys().size();
         this.inputs = judges
                 ? plan.places(window.inputs())

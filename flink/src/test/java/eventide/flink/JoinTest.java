@@ -19,12 +19,17 @@ class JoinTest {
     private static final String PLAN = """
             {"version": 4,
              "columns": [{"name": "key", "type": "string"}, {"name": "at", "type": "instant"}, {"name": "at_right", "type": "instant"}],
-             "join": {"sides": [%s, %s], "lower_us": 0, "upper_us": 5, "alone": [%s], "keys": [["key"], ["key"]],
+             "join": {"columns": [{"name": "key"}, {"name": "at"}, {"name": "at_right"}], "sides": [%s, %s], "lower_us": 0, "upper_us": 5, "alone": [%s], "keys": [["key"], ["key"]],
                       "from": [[0, 1, -1], [0, -1, 1]]}, "window": %s}
             """;
     private static final String COUNTED = """
             {"kind": "sliding", "size_us": 10, "slide_us": 10, "policy": "side", "keys": ["key"], "inputs": ["at_right"],
              "aggregates": [{"name": "n", "function": "count", "type": "integer"},
+                            {"name": "last", "function": "last", "input": 0, "type": "instant"}]}
+            """;
+    private static final String OF_ALL = """
+            {"kind": "sliding", "size_us": 10, "slide_us": 10, "policy": "side", "keys": [], "inputs": ["at"],
+             "aggregates": [{"name": "first", "function": "first", "input": 0, "type": "instant"},
                             {"name": "last", "function": "last", "input": 0, "type": "instant"}]}
             """;
 
@@ -65,22 +70,22 @@ class JoinTest {
 
     private static final List<Event> BOTH = List.of(
             row("left", 0, "a", 10), row("right", 0, "a", 15), row("right", 1, "a", 16), row("right", 2, "b", 16),
-            row("left", 1, "a", 16), row("left", 2, null, 20), row("other", 0, null, 20), ended("left"), ended("right"), ended("other"));
+            row("left", 1, "a", 16), row("right", 3, "c", 21), row("left", 2, "c", 16), row("left", 3, null, 20), row("other", 0, null, 20), ended("left"), ended("right"), ended("other"));
 
     @Test
     void bothBoundsBelongToTheIntervalAndANullKeyMatchesNothing() throws Exception {
-        // 15 is 5 behind 10; 16 is one too far behind 10 and no distance from 16, though it came first
-        List<String> inner = List.of("a 10 15", "a 16 16");
-        for (int restart = -1; restart < 7; restart++) {
+        // 15 is 5 behind 10, and so is 21 behind 16, whoever comes first; 16 is one too far behind 10 and no distance from 16
+        List<String> inner = List.of("a 10 15", "a 16 16", "c 16 21");
+        for (int restart = -1; restart < 9; restart++) {
             assertEquals(inner, played(plan(false, false, "null"), restart, BOTH));
         }
     }
 
     @Test
     void whoFindsNoPartnerComesOutAloneWithTheKeyOfItsSide() throws Exception {
-        List<String> outer = List.of("a 10 15", "a 16 16", "b null 16", "null 20 null", "null null 20");
-        List<String> left = List.of("a 10 15", "a 16 16", "null 20 null");
-        for (int restart = -1; restart < 7; restart++) {
+        List<String> outer = List.of("a 10 15", "a 16 16", "b null 16", "c 16 21", "null 20 null", "null null 20");
+        List<String> left = List.of("a 10 15", "a 16 16", "c 16 21", "null 20 null");
+        for (int restart = -1; restart < 9; restart++) {
             assertEquals(outer, played(plan(true, true, "null"), restart, BOTH));
             assertEquals(left, played(plan(true, false, "null"), restart, BOTH));
         }
@@ -123,7 +128,20 @@ class JoinTest {
     }
 
     @Test
-    void windowsCountJoinedRowsByTheLaterTimeAndOrderThemByLeftThenRight() throws Exception {
+    void rowsOfOneTimeStandInTheOrderOfTheirLeftRowsWhateverComesFirst() throws Exception {
+        // both pairs have the time 15; that of b is made first, but its left row stands behind that of a
+        try (Stage stage = new Stage(plan(false, false, OF_ALL), 2)) {
+            for (Event event : List.of(
+                    row("left", 0, "a", 10), row("left", 1, "b", 11), row("right", 0, "b", 15), row("right", 1, "a", 15),
+                    ended("left"), ended("right"), ended("other"))) {
+                stage.take(event);
+            }
+            assertEquals(List.of("10 11"), stage.results.stream().map(row -> row.getField(2) + " " + row.getField(3)).toList());
+        }
+    }
+
+    @Test
+    void windowsCountJoinedRowsByTheLaterTime() throws Exception {
         // a: (10, 15), (10, 15 of the log "other", which sorts first) and the lone right row at 16; b: alone at 16
         List<Event> events = List.of(
                 row("left", 0, "a", 10), row("right", 0, "a", 15), row("other", 0, "a", 15), row("right", 1, "a", 16), row("right", 2, "b", 16),
