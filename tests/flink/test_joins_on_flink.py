@@ -194,6 +194,9 @@ def test_what_flink_cannot_do_of_a_join_is_said_before_anything_runs(tmp_path: P
         et.read_csv(tmp_path / f"{name}.csv", schema=schema, name=name).event_time("at", et.bounded("2s"))
         for name in ("a", "b")
     )
+    closing = et.read_csv(tmp_path / "a.csv", schema=schema, name="a").event_time(
+        "at", et.bounded("2s"), idle_after="1m", close_when_idle=True
+    )
     joined = a.join_interval(b, on="key", lower="0s", upper="5s")
     counted = joined.group_by("key")
     n = count()
@@ -201,6 +204,7 @@ def test_what_flink_cannot_do_of_a_join_is_said_before_anything_runs(tmp_path: P
     assert gaps_of(counted.window(et.session("5s")).agg(n=n).plan) == ()
     wanted = {
         "captures": a.deduplicate("key", within="1s", merge=True),
+        "left event_time: close_when_idle": closing.join_interval(b, on="key", lower="0s", upper="5s"),
         "join_asof": a.join_asof(b, on="key"),
         "right side: it is a derived stream": b.join_interval(
             joined, on="key", lower="0s", upper="1s", suffix="_other"

@@ -35,6 +35,8 @@ def join_gaps(plan: Plan) -> Iterator[tuple[str, str]]:
     for name, side in zip(("left", "right"), derived.sides, strict=True):
         if side.derived is not None:
             yield f"{name} side", "it is a derived stream itself: the job joins streams that are read"
+        elif side.event_time is not None and side.event_time.close_when_idle:
+            yield f"{name} event_time", "close_when_idle in front of a join: no door there sees both sides fall silent"
     if plan.aggregate is not None:
         yield from _window_gaps(plan)
 
