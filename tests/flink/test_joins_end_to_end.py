@@ -68,11 +68,10 @@ def test_windows_behind_a_join_and_its_steps_are_those_of_the_embedded_engine(
     flink: Flink, tmp_path: Path, window: Window
 ) -> None:
     stream = joined(files(tmp_path / "left", LEFT), files(tmp_path / "right", RIGHT), "outer")
-    stream = stream.filter((col("dose") > 10).fill_null(True)).with_columns(low=col("half") - 1).group_by("sensor")
+    stream = stream.filter((col("dose") > 10).fill_null(True)).with_columns(low=col("half") - 1)
     dose, half = col("dose"), col("half")
-    windows = stream.window(window).agg(
-        n=et.count(), most=(dose + half).max(), last=half.last(), mean=col("low").mean()
-    )
+    grouped = stream.group_by("sensor").window(window)
+    windows = grouped.agg(n=et.count(), most=(dose + half).max(), last=half.last(), mean=col("low").mean())
     windows = windows.with_columns(more=col("n") + 1).filter(col("n") > 1)
     expected = windows.run(show=False)
     outcome = windows.run(on="flink", flink_url=flink.address, parallelism=2, show=False)
