@@ -58,6 +58,18 @@ class WindowsTest {
     }
 
     @Test
+    void aggregatesPassOverNulls() throws Exception {
+        try (Stage stage = new Stage(Plans.of("\"one\"", TUMBLING + "0"), 1)) {
+            stage.take(Plans.event("one", 0, "a", 1L, 1));
+            Event empty = Plans.event("one", 1, "a", 2L, 0);
+            empty.values[2] = null;
+            stage.take(empty);
+            stage.finish();
+            assertEquals(List.of("0-10 n=2 sum=1.0 r0 final"), stage.results.stream().map(Plans::shown).toList());
+        }
+    }
+
+    @Test
     void aWindowWhoseFirstEventIsACorrectionComesOutAtOnce() throws Exception {
         Plan plan = Plans.of("\"one\"", TUMBLING + "5");
         List<String> wanted =
