@@ -158,9 +158,9 @@ final class Clocks {
         }
     }
 
-    /** True when there are logs and each is idle or has ended, at least one of them idle. */
-    boolean areAllIdle() {
-        return logs.values().stream().noneMatch(LogClock::isAlive) && logs.values().stream().anyMatch(clock -> !clock.finished);
+    /** True when every log is idle or has ended. */
+    boolean areAllSilent() {
+        return logs.values().stream().noneMatch(LogClock::isAlive);
     }
 
     /** The time of the last event of all logs. */
@@ -168,9 +168,8 @@ final class Clocks {
         return logs.values().stream().mapToLong(clock -> clock.front).max().orElse(Instants.NO_WATERMARK);
     }
 
-    /** No event in front of an instant is expected any more, in any log. */
+    /** No event in front of an instant is expected any more: all logs are silent, and each goes on from there. */
     void close(long instant) {
-        logs.values().forEach(clock -> clock.watermark = Math.max(clock.watermark, instant));
         stream = Math.max(stream, instant);
     }
 

@@ -183,7 +183,7 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
     /** Logs have left or come back without a row. */
     private void settle() {
         clocks.settle();
-        if (plan.eventTime() != null && plan.eventTime().closesWhenIdle() && clocks.areAllIdle()) {
+        if (plan.eventTime() != null && plan.eventTime().closesWhenIdle() && clocks.areAllSilent()) {
             closeOpenWindows();
         }
         send();

@@ -14,6 +14,8 @@ import org.junit.jupiter.api.Test;
 class DoorTest {
     private static final String TUMBLING = "\"kind\": \"sliding\", \"size_us\": 10, \"slide_us\": 10, \"policy\": \"side\", \"late_us\": 0";
 
+    private static final String IDLE = ", \"idle_after_us\": 1000000";
+
     private static OneInputStreamOperatorTestHarness<Event, Event> door(Plan plan) throws Exception {
         var harness = new OneInputStreamOperatorTestHarness<Event, Event>(new Door(plan), 16, 1, 0);
         harness.setup(EventSerializer.INSTANCE);
@@ -117,6 +119,24 @@ class DoorTest {
     }
 
     @Test
+    void guardsRefuseWhatLiesBeyondABoundAndNotWhatLiesOnIt() throws Exception {
+        try (var harness = door(Plans.of("\"one\"", TUMBLING, ", \"max_future_us\": 5, \"max_age_us\": 20"))) {
+            harness.open();
+            Long[] times = {1_005L, 1_006L, 980L, 979L, Instants.EARLIEST - 1, Instants.END_OF_TIME};
+            for (int place = 0; place < times.length; place++) {
+                Event event = Plans.event("one", place, "a", times[place], 1);
+                event.arrival = 1_000;
+                harness.processElement(new StreamRecord<>(event));
+            }
+            List<String> refused = harness.getSideOutput(Door.DEAD).stream()
+                    .map(one -> one.getValue().offset + " " + one.getValue().values[Refused.REASON]).toList();
+            assertEquals(
+                    List.of("1 event time is too far in the future", "3 event time is too old", "4 event time is out of range", "5 event time is out of range"),
+                    refused);
+        }
+    }
+
+    @Test
     void aGuardRefusesARowBeforeItTouchesTheClock() throws Exception {
         try (var harness = door(Plans.of("\"one\"", TUMBLING, ", \"max_future_us\": 5"))) {
             harness.open();
@@ -132,31 +152,57 @@ class DoorTest {
         }
     }
 
+    /** The door looks for silence every quarter of the time that it takes. */
+    private static void wait(OneInputStreamOperatorTestHarness<Event, Event> harness, long untilMs) throws Exception {
+        while (harness.getProcessingTime() < untilMs) {
+            harness.setProcessingTime(harness.getProcessingTime() + 250);
+        }
+    }
+
     @Test
     void windowsCloseWhileAllLogsAreSilentIfThePlanSaysSo() throws Exception {
-        String idle = ", \"idle_after_us\": 1000000";
-        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING, idle + ", \"close_when_idle\": true"))) {
+        try (var harness = door(Plans.of("\"one\", \"two\"", TUMBLING, IDLE + ", \"close_when_idle\": true"))) {
             harness.setProcessingTime(0);
             harness.open();
-            harness.setProcessingTime(1_250);
+            wait(harness, 2_000);
             assertEquals(List.of(), marks(harness), "there is no window to close");
             harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 12L, 1)));
             harness.processElement(new StreamRecord<>(Plans.event("two", 0, "a", 35L, 1)));
-            harness.setProcessingTime(2_000);
+            wait(harness, 2_750);
             assertEquals(List.of(9L), marks(harness), "nothing is silent yet");
-            harness.setProcessingTime(2_500);
-            assertEquals(44L, marks(harness).get(marks(harness).size() - 1), "35 and a window's length");
+            wait(harness, 3_000);
+            assertEquals(List.of(9L, 44L), marks(harness), "35 and a window's length");
             harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", 39L, 1)));
             assertEquals(45, harness.getSideOutput(Door.LATE).peek().getValue().before);
             harness.processElement(new StreamRecord<>(Plans.event("one", 2, "a", 41L, 1)));
             assertEquals(1, harness.getSideOutput(Door.LATE).size(), "its window is still open");
         }
-        try (var harness = door(Plans.of("\"one\"", TUMBLING, idle))) {
+    }
+
+    @Test
+    void windowsWaitWhileAllLogsAreSilentIfThePlanDoesNotSayMore() throws Exception {
+        try (var harness = door(Plans.of("\"one\"", TUMBLING, IDLE))) {
             harness.setProcessingTime(0);
             harness.open();
             harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 12L, 1)));
-            harness.setProcessingTime(5_000);
-            assertEquals(List.of(9L), marks(harness), "else they wait");
+            wait(harness, 5_000);
+            assertEquals(List.of(9L), marks(harness));
+        }
+    }
+
+    @Test
+    void aDayThatClosedInASilenceIsFollowedByTheNext() throws Exception {
+        long day = 86_400_000_000L;
+        String calendar = "\"kind\": \"calendar\", \"unit\": \"1d\", \"timezone\": \"UTC\", \"policy\": \"side\", \"late_us\": 0";
+        try (var harness = door(Plans.of("\"one\"", calendar, IDLE + ", \"close_when_idle\": true"))) {
+            harness.setProcessingTime(0);
+            harness.open();
+            harness.processElement(new StreamRecord<>(Plans.event("one", 0, "a", 12L, 1)));
+            wait(harness, 2_000);
+            assertEquals(day - 1, marks(harness).get(marks(harness).size() - 1));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 1, "a", day, 1)));
+            harness.processElement(new StreamRecord<>(Plans.event("one", 2, "a", day - 1, 1)));
+            assertEquals(List.of(2L), harness.getSideOutput(Door.LATE).stream().map(one -> one.getValue().offset).toList());
         }
     }
 

@@ -15,7 +15,7 @@ class JsonTokensTest {
     private static final List<String> VALUES = List.of(
             "1", "-0", "0", "1.5", "-0.0", "1e3", "1.0", "1e999", "12345678901234567890", "-9223372036854775808", "9223372036854775807",
             "4611686018427387903", "4611686018427388", "-4611686018427388", "null", "true", "false", "\"\"", "\"x\"", "\"1\"", "\" 2 \"", "\"nan\"", "\"1970-01-02\"", "\"a\\u00e9\\n\"",
-            "[1]", "{\"v\": 1}", "01", "nan", "1 2", "1}", "\"", "1, \"v\": 2", "\"x\", \"v\": 3", "3, \"v\": \"x\"", "00.5", "1.", ".5", "-", "--1", "1.5.2", "123456789012345678", "1234567890123456789", "0.123456789012345678", "9007199254740993.0", "tru", "nulll", "\"caf\u00e9\"", "5 ,\t\"v\" :\r\n 6", "1, \"w\": [1, {\"v\": 2}]",
+            "[1]", "{\"v\": 1}", "01", "nan", "1 2", "1}", "\"", "1, \"v\": 2", "\"x\", \"v\": 3", "3, \"v\": \"x\"", "00.5", "1.", ".5", "-", "--1", "1.5.2", "123456789012345678", "1234567890123456789", "9999999999999999999", "9999999999.999999999", "0.123456789012345678", "9007199254740993.0", "tru", "nulll", "\"caf\u00e9\"", "5 ,\t\"v\" :\r\n 6", "1, \"w\": [1, {\"v\": 2}]",
             "1, \"w\": " + "9".repeat(1001), "1, \"w\": [" + "9".repeat(1001) + "]");
 
     private static Plan.Source source(List<Plan.Column> columns) {
@@ -115,6 +115,9 @@ class JsonTokensTest {
     void deeperColumnsAreLeftToTheTree() {
         Plan.Column deep = new Plan.Column("x", "float", "/a/x", "ms", true, null, null);
         assertNull(new JsonTokens(List.of(Typing.of(deep))).read(ascii("{\"a\": {\"x\": 1}}")));
+        Plan.Column slashed = new Plan.Column("x", "float", "/a~1x", "ms", true, null, null);
+        assertNull(new JsonTokens(List.of(Typing.of(slashed))).read(ascii("{\"a~1x\": 1}")), "the member is a/x");
+        assertNull(new FlatJson(List.of(Typing.of(slashed))).read(ascii("{\"a~1x\": 1}"), 0, 11), "the member is a/x");
     }
 
     private static byte[] ascii(String text) {

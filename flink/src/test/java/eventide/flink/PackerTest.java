@@ -69,9 +69,15 @@ class PackerTest {
             assertEquals(1, out(harness).size());
             harness.processElement(new StreamRecord<>(row(0, 2, "b")));
             harness.setProcessingTime(harness.getProcessingTime() + 100);
+            assertEquals(List.of("t/0:2@2000 b"), out(harness));
+            harness.processElement(new StreamRecord<>(row(0, 3, "c")));
+            harness.setProcessingTime(harness.getProcessingTime() + 100);
+            assertEquals(List.of("t/0:3@3000 c"), out(harness), "and once more");
+            harness.processElement(new StreamRecord<>(row(0, 4, "d".repeat(20_000))));
             assertEquals(1, out(harness).size());
-            harness.processElement(new StreamRecord<>(row(0, 3, "c".repeat(20_000))));
-            assertEquals(1, out(harness).size());
+            harness.processElement(new StreamRecord<>(row(0, 5, "e")));
+            harness.getOperator().finish();
+            assertEquals(List.of("t/0:5@5000 e"), out(harness), "nor for the end");
         }
     }
 

@@ -26,6 +26,7 @@ class ReadingTest {
         assertEquals(List.of("a", "b,\"c\"", ""), RecordReader.split("a,\"b,\"\"c\"\"\",", ','));
         assertEquals(List.of(""), RecordReader.split("", ','));
         assertNull(RecordReader.split("a,\"b", ','));
+        assertNull(RecordReader.split("\"a\"b,c", ','), "something stands behind the quote");
     }
 
     @Test

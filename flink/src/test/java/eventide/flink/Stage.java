@@ -77,6 +77,7 @@ final class Stage implements AutoCloseable {
         reached = new long[many];
         java.util.Arrays.fill(reached, Long.MIN_VALUE);
         sent = Long.MIN_VALUE;
+        nowMs = 0; // harnesses begin there
         int doorsBefore = doors.size();
         doors.clear();
         slicers.clear();

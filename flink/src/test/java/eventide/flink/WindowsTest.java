@@ -31,6 +31,53 @@ class WindowsTest {
         assertEquals(List.of("0-10 n=2 sum=9.0 r0 final", "10-20 n=2 sum=27.0 r0 final"), played(plan, -1, 1, 8, 12, 9, 15));
     }
 
+    /** How many of these events are on time, corrections and late. */
+    private static String judged(Plan plan, long... times) throws Exception {
+        try (Stage stage = new Stage(plan, 1)) {
+            for (int place = 0; place < times.length; place++) {
+                stage.take(Plans.event("one", place, "a", times[place], times[place]));
+            }
+            Account account = stage.account();
+            assertEquals(account.late, stage.late.size());
+            return account.onTime + " " + account.corrected + " " + account.late;
+        }
+    }
+
+    @Test
+    void anEventIsLateFromTheWindowsEndOnAndFromThereByTheLateness() throws Exception {
+        // bound 2: 11 leaves the watermark at 9, 12 moves it to 10, 16 to 14, 17 to 15
+        assertEquals("2 0 0", judged(Plans.of("\"one\"", TUMBLING + "0"), 11, 9));
+        assertEquals("1 0 1", judged(Plans.of("\"one\"", TUMBLING + "0"), 12, 9));
+        assertEquals("2 0 0", judged(Plans.of("\"one\"", TUMBLING + "5"), 11, 9));
+        assertEquals("1 1 0", judged(Plans.of("\"one\"", TUMBLING + "5"), 12, 9));
+        assertEquals("1 1 0", judged(Plans.of("\"one\"", TUMBLING + "5"), 16, 9));
+        assertEquals("1 0 1", judged(Plans.of("\"one\"", TUMBLING + "5"), 17, 9));
+        String session = "\"kind\": \"session\", \"gap_us\": 5, \"policy\": \"side\", \"late_us\": 0";
+        assertEquals("2 0 0", judged(Plans.of("\"one\"", session), 11, 5));
+        assertEquals("1 0 1", judged(Plans.of("\"one\"", session), 12, 5));
+    }
+
+    @Test
+    void aggregatesPassOverNulls() throws Exception {
+        try (Stage stage = new Stage(Plans.of("\"one\"", TUMBLING + "0"), 1)) {
+            stage.take(Plans.event("one", 0, "a", 1L, 1));
+            Event empty = Plans.event("one", 1, "a", 2L, 0);
+            empty.values[2] = null;
+            stage.take(empty);
+            stage.finish();
+            assertEquals(List.of("0-10 n=2 sum=1.0 r0 final"), stage.results.stream().map(Plans::shown).toList());
+        }
+    }
+
+    @Test
+    void aWindowWhoseFirstEventIsACorrectionComesOutAtOnce() throws Exception {
+        Plan plan = Plans.of("\"one\"", TUMBLING + "5");
+        List<String> wanted =
+                List.of("0-10 n=1 sum=9.0 r0", "0-10 n=2 sum=17.0 r1", "0-10 n=2 sum=17.0 r1 final", "10-20 n=1 sum=12.0 r0 final");
+        assertEquals(wanted, played(plan, -1, 12, 9, 8).stream().sorted().toList());
+        assertEquals(wanted, played(plan, 0, 12, 9, 8).stream().sorted().toList(), "what the watermark had reached is known after a restart");
+    }
+
     @Test
     void aCorrectionGivesARevisionAndTheClosingRowSaysFinal() throws Exception {
         Plan plan = Plans.of("\"one\"", TUMBLING + "5");
@@ -64,6 +111,7 @@ class WindowsTest {
     void anEventOneGapLaterJoinsTheSessionAndOneMoreDoesNot() throws Exception {
         Plan plan = Plans.of("\"one\"", "\"kind\": \"session\", \"gap_us\": 5, \"policy\": \"side\", \"late_us\": 0");
         assertEquals(List.of("0-10 n=2 sum=5.0 r0 final", "11-16 n=1 sum=11.0 r0 final"), played(plan, -1, 0, 5, 11));
+        assertEquals(List.of("0-10 n=2 sum=5.0 r0 final"), played(plan, -1, 5, 0), "one gap earlier, too");
     }
 
     @Test
