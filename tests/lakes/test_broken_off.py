@@ -9,9 +9,10 @@ from typing import Any
 import deltalake
 import pytest
 from deltalake import DeltaTable
-from tests.lakes.tables import EPOCHS, Lake, expected
+from tests.lakes.tables import COLUMNS, EPOCHS, Lake, expected
 
 import eventide as et
+from eventide.flow import Opening
 
 BROKEN_OFF = (
     "Generic S3 error \x1b[31m↳\x1b[0m Error performing PUT http://127.0.0.1:1/b/t/_delta_log/00000000000000000004.json in "
@@ -61,3 +62,17 @@ def test_what_does_not_pass_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(tried) == tries
     assert "\x1b" not in str(told.value)
     assert lake.rows("k", "n") == expected(2)
+
+
+def test_a_commit_that_meets_itself_in_a_store_is_there_once(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = et.write_delta(f"{bucket}/table")
+    writer = sink.open_epochs(Opening("late", COLUMNS, (), "run"))
+    writer.deliver(1, EPOCHS[0])
+    tried = breaking(monkeypatch, "Concurrent transaction failed.", 1, done=True)
+    writer.deliver(3, EPOCHS[2])
+    assert len(tried) == 1
+    rows = et.read_delta(f"{bucket}/table").run(show=False).results.select("k", "n").rows()
+    assert sorted(rows, key=str) == expected(3)
+    breaking(monkeypatch, "Concurrent transaction failed.", 1, done=False)
+    with pytest.raises(et.SinkError, match="Concurrent"):
+        writer.deliver(4, EPOCHS[3])

@@ -30,6 +30,9 @@ _TRIES = 5
 _BROKEN_OFF = re.compile(r"Error performing (?!.*after \d+ retries).* HTTP error")
 """What the library says of a request that it does not make again; of others it says how often it did."""
 
+_MET = "Concurrent transaction"
+"""What it says when somebody has committed the epoch: itself, where an answer was lost and it asked a store again."""
+
 _CHECKPOINT_EVERY = "100"
 
 
@@ -110,10 +113,13 @@ class DeltaRows:
                 break
             except SinkError as fault:
                 broken = broken or _BROKEN_OFF.search(str(fault)) is not None
-                if epoch is None or not left or not broken:
+                perhaps = broken or (self._local is None and _MET in str(fault))
+                if epoch is None or not perhaps:
                     raise
                 if self.epoch() == epoch:
                     break
+                if not left or not broken:
+                    raise
         self._told(self._last)
 
     def _last(self) -> None:
