@@ -261,3 +261,21 @@ def test_a_table_that_others_have_made_anew_is_synced_whole(cut: Cut, synced: Sy
     cut.after()
     assert cut.rows() == sorted(KEYED[2].rows())
     assert synced.missing(cut.lake.folder / "table") == []
+
+
+@pytest.mark.parametrize("leaves", [gone, empty, half])
+@pytest.mark.parametrize("identity", [(), ("k",)])
+def test_a_first_epoch_that_was_torn_makes_the_table_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, identity: tuple[str, ...], leaves: Callable[[Path], None]
+) -> None:
+    lake = Lake("delta", tmp_path)
+    writer = lake.opened(identity)
+    writer.recover(0, EPOCHS[1], {})
+    stand = writer.stand()
+    with monkeypatch.context() as cut, suppress(PowerError):
+        cut.setattr(LocalTable, "sync", power_goes)
+        writer.deliver(1, KEYED[0])
+    for path in (tmp_path / "table").rglob("*.json"):
+        leaves(path)
+    lake.opened(identity).recover(1, KEYED[0], stand)
+    assert lake.rows("k", "n") == KEYED[0].rows()

@@ -6,6 +6,7 @@ carry `_run` and `_epoch`, by which they can be taken back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +17,8 @@ from eventide.errors import SinkError
 from eventide.flow import Opening, Stand
 
 RETRACT = "retract"
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LakeTable(Protocol):
@@ -140,7 +143,7 @@ def told(where: str, work: Callable[[], object], faults: tuple[type[Exception], 
         work()
     except faults as fault:
         lines = [line for line in str(fault).splitlines() if line.strip() and "<unknown>" not in line]
-        text = " ".join(" ".join(lines[:4]).split())
+        text = _COLOURS.sub("", " ".join(" ".join(lines[:4]).split()))
         raise SinkError(
             f"cannot write to {where}: {text}. Mend that and start again: with a state folder the epoch is kept there "
             "and will be written then"

@@ -166,7 +166,8 @@ class LocalTable:
 def _is_readable(path: Path) -> bool:
     """True when all of a Parquet file can be read."""
     try:
-        pl.read_parquet(path, hive_partitioning=False)
+        # all of it, in parts
+        pl.scan_parquet(path, hive_partitioning=False).select(pl.all().null_count()).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return False
     return True

@@ -6,6 +6,7 @@ of one run cannot both commit: Delta refuses the second. On a disk of this machi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 _PATIENCE = "30s"
 """How long the library asks a store again that does not answer."""
+
+_TRIES = 5
+_BROKEN_OFF = re.compile(r"Error performing (?!.*after \d+ retries).* HTTP error")
+"""What the library says of a request that it does not make again; of others it says how often it did."""
+
+_MET = "Concurrent transaction"
+"""What it says when somebody has committed the epoch: itself, where an answer was lost and it asked a store again."""
 
 _CHECKPOINT_EVERY = "100"
 
@@ -89,11 +97,29 @@ class DeltaRows:
 
     def put(self, rows: pl.DataFrame, epoch: int | None) -> None:
         made = self._shape.rows(rows, epoch)
-        self._told(lambda: self._upsert(made, epoch) if self._shape.identity else self._append(made, epoch))
-        self._told(self._last)
+        self._commits(lambda: self._upsert(made, epoch) if self._shape.identity else self._append(made, epoch), epoch)
 
     def take_back(self, epoch: int) -> None:
-        self._told(lambda: self._take_back(epoch))
+        self._commits(lambda: self._take_back(epoch), epoch)
+
+    def _commits(self, work: Callable[[], object], epoch: int | None) -> None:
+        """Work that commits an epoch. A connection that broke off under the commit says nothing of what became of it,
+        so the library does not try it again; the table can be asked.
+        """
+        broken = False
+        for left in reversed(range(_TRIES)):
+            try:
+                self._told(work)
+                break
+            except SinkError as fault:
+                broken = broken or _BROKEN_OFF.search(str(fault)) is not None
+                perhaps = broken or (self._local is None and _MET in str(fault))
+                if epoch is None or not perhaps:
+                    raise
+                if self.epoch() == epoch:
+                    break
+                if not left or not broken:
+                    raise
         self._told(self._last)
 
     def _last(self) -> None:

@@ -1,0 +1,78 @@
+"""A commit to a Delta table whose connection breaks off: the table is asked whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pytest
+from deltalake import DeltaTable
+from tests.lakes.tables import COLUMNS, EPOCHS, Lake, expected
+
+import eventide as et
+from eventide.flow import Opening
+
+BROKEN_OFF = (
+    "Generic S3 error \x1b[31m↳\x1b[0m Error performing PUT http://127.0.0.1:1/b/t/_delta_log/00000000000000000004.json in "
+    "15.625398ms - HTTP error \x1b[31m↳\x1b[0m error sending request \x1b[31m↳\x1b[0m client error (SendRequest)"
+)
+GIVEN_UP = BROKEN_OFF.replace(" - HTTP", ", after 10 retries, max_retries: 10, retry_timeout: 30s - HTTP")
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, text: str, times: int, done: bool) -> list[int]:
+    """Let commits end so, so many times, when they are done or before. Gives a list that grows with each."""
+    write: Callable[..., None] = deltalake.write_deltalake
+    tried: list[int] = []
+
+    def broken(*given: Any, **named: Any) -> None:
+        tried.append(len(tried))
+        if done or len(tried) > times:
+            write(*given, **named)
+        if len(tried) <= times:
+            raise OSError(text)
+
+    monkeypatch.setattr(deltalake, "write_deltalake", broken)
+    return tried
+
+
+@pytest.mark.parametrize(("times", "done", "tries"), [(1, False, 2), (3, False, 4), (1, True, 1)])
+def test_a_commit_that_broke_off_is_there_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, done: bool, tries: int
+) -> None:
+    lake = Lake("delta", tmp_path)
+    writer = lake.opened()
+    writer.deliver(1, EPOCHS[0])
+    tried = breaking(monkeypatch, BROKEN_OFF, times, done)
+    writer.deliver(3, EPOCHS[2])
+    assert len(tried) == tries
+    assert lake.rows("k", "n") == expected(3)
+    assert DeltaTable(tmp_path / "table").version() == 1
+
+
+@pytest.mark.parametrize(("text", "tries"), [(BROKEN_OFF, 5), (GIVEN_UP, 1), ("Generic S3 error: 403 Forbidden", 1)])
+def test_what_does_not_pass_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, tries: int) -> None:
+    lake = Lake("delta", tmp_path)
+    writer = lake.opened()
+    writer.deliver(1, EPOCHS[0])
+    tried = breaking(monkeypatch, text, 9, done=False)
+    with pytest.raises(et.SinkError, match="Generic S3 error") as told:
+        writer.deliver(3, EPOCHS[2])
+    assert len(tried) == tries
+    assert "\x1b" not in str(told.value)
+    assert lake.rows("k", "n") == expected(2)
+
+
+def test_a_commit_that_meets_itself_in_a_store_is_there_once(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = et.write_delta(f"{bucket}/table")
+    writer = sink.open_epochs(Opening("late", COLUMNS, (), "run"))
+    writer.deliver(1, EPOCHS[0])
+    tried = breaking(monkeypatch, "Concurrent transaction failed.", 1, done=True)
+    writer.deliver(3, EPOCHS[2])
+    assert len(tried) == 1
+    rows = et.read_delta(f"{bucket}/table").run(show=False).results.select("k", "n").rows()
+    assert sorted(rows, key=str) == expected(3)
+    breaking(monkeypatch, "Concurrent transaction failed.", 1, done=False)
+    with pytest.raises(et.SinkError, match="Concurrent"):
+        writer.deliver(4, EPOCHS[3])
