@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +143,26 @@ def test_the_picture_has_a_line_for_each_clock_and_a_star_for_each_wish() -> Non
         "bounded, one clock for each device",
     ]
     assert [np.shape(stars.get_offsets())[0] for stars in axes.collections] == [3, 3]
+
+
+def test_each_of_several_logs_is_judged_by_its_own_events_alone() -> None:
+    def log(name: str, seed: int) -> et.Stream:
+        draw = random.Random(seed)
+        rows = [{"device": draw.choice("ab"), "at": 1_000 * n - int(draw.expovariate(1 / 3_000))} for n in range(2_500)]
+        return et.from_rows(rows, schema={"device": str, "at": et.Instant}, name=name)
+
+    def advised(stream: et.Stream) -> et.Advice:
+        return et.advise(stream.event_time("at", et.bounded("1s"), max_future=None), key="device", late_rate=0.05)
+
+    alone, together = (
+        [advised(log(name, seed)) for name, seed in (("one", 1), ("two", 2))],
+        advised(log("one", 1).union(log("two", 2))),
+    )
+    for clock in ("log", "key"):
+        late = [one.bounds.of(clock, "adaptive").filter(pl.col("setting") == 0.05)["late"][0] for one in alone]
+        row = together.bounds.of(clock, "adaptive").filter(pl.col("setting") == 0.05).row(0, named=True)
+        assert abs(row["late"] - sum(late)) <= 5, "the cap may differ, the events do not"
+        assert row["delay"] > timedelta(0)
+    columns = ["log", "events", "behind", "behind_max"]
+    each = pl.concat([one.lateness.logs.select(columns) for one in alone])
+    assert together.lateness.logs.select(columns).equals(each)

@@ -214,3 +214,16 @@ def test_a_key_may_have_any_name(name: str) -> None:
     out = timed.group_by(name).window(et.tumbling("5s")).agg(total=et.count()).run(show=False)
     assert out.lateness.keys["events"].to_list() == [10, 10]
     assert out.lateness.keys.height == 2
+
+
+def test_each_stream_of_a_join_is_measured() -> None:
+    def side(name: str, times: list[int]) -> et.Stream:
+        rows = [{name: "a", "at": at} for at in times]
+        read = et.from_rows(rows, schema={name: str, "at": et.field(et.Instant, unit="s")}, name=name)
+        return read.event_time("at", et.bounded("1s"), clock=et.per_key(name, cap="1h"), max_future=None)
+
+    joined = side("doors", [10, 20, 15]).join_asof(side("lamps", [5, 9]), on={"doors": "lamps"})
+    measured = joined.run(show=False).lateness
+    assert measured is not None
+    assert measured.logs.select("log", "events", "behind").rows() == [("doors", 3, 1), ("lamps", 2, 0)]
+    assert {"doors", "lamps"} <= set(measured.keys.columns)

@@ -129,12 +129,13 @@ def _fixed_key(events: pl.DataFrame, cap_us: int) -> list[dict[str, object]]:
 def _adaptive(recording: Recording, strategy: Adaptive, cap_us: int | None) -> dict[str, object]:
     """The strategy itself, run over the recording by the engine's own clocks."""
     clock = LogClock() if cap_us is None else KeyClock("key", cap_us)
-    table = None if cap_us is None else key_table(("key",), recording.events.schema)
-    clocks = clocks_for(EventTime("t", strategy, clock), table, ())
     late = counted = 0
     behind = 0.0
     for events in recording.by_log:
         log = str(events.get_column(LOG)[0])
+        # a log read behind another one would begin where that one has ended, and its events are judged by its own alone
+        table = None if cap_us is None else key_table(("key",), events.schema)
+        clocks = clocks_for(EventTime("t", strategy, clock), table, ())
         before = clocks.observe(log, events, events.get_column("t")).before
         judged = events.with_columns(before.alias("w")).slice(min(WARM_UP_EVENTS, events.height - 1))
         late += int(judged.select((pl.col("w") >= pl.col("end")).sum()).item())

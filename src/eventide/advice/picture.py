@@ -80,7 +80,7 @@ def _line(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float)
         if place and any(abs(at[1] - other[1]) < 0.22 for other in shown):
             continue
         shown.append(at)
-        left = colour == _COLOURS["log"]
+        left = colour == _COLOURS["log"] and at[0] > 0  # to the left of 0 the scale has its own words
         offset, side = ((-5, 4), "right") if left else ((6, -3), "left")
         axes.annotate(_length(setting), at, offset, textcoords="offset points", fontsize=7, color=colour, ha=side)
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from eventide.engine.clocks import clocks_for
+from eventide.engine.clocks import Clocks, clocks_for
 from eventide.engine.columns import rows_schema
 from eventide.engine.monitor import Measured, monitor_for
 from eventide.engine.steps.door import Door
 from eventide.engine.steps.grid import grid_of
 from eventide.engine.steps.shape import shape
 from eventide.errors import PlanError
-from eventide.flow import ARRIVAL, LOG, OFFSET, Batch, ReadContext
+from eventide.flow import ARRIVAL, LOG, OFFSET, Batch, LogSet, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import Plan
 from eventide.plan.check import check
@@ -66,10 +66,11 @@ def record(plan: Plan, key: str | None = None) -> Recording:
         raise PlanError.of("advise", f"there is no column {name!r}", f"Columns are {', '.join(_shown(schema))}")
     settings = replace(plan.event_time, strategy=Ascending(), clock=LogClock())
     monitor = monitor_for(settings, () if name is None else (name,), schema)
-    door = Door(settings, clocks_for(settings, None, ()), 1, monitor)
+    clocks = clocks_for(settings, None, ())
+    door = Door(settings, clocks, 1, monitor)
     parts: list[pl.DataFrame] = []
     refused = 0
-    for number, batch in _batches(plan):
+    for number, batch in _batches(plan, clocks):
         rows = shape(shape(batch.rows, plan.inputs[number].steps), plan.before)
         admitted, bad = door.admit(batch.log, rows, batch.heartbeat)
         refused += bad.height + batch.refused.height
@@ -95,17 +96,21 @@ def with_fronts(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _batches(plan: Plan) -> Iterator[tuple[int, Batch]]:
-    context = ReadContext()
-    for number, one in enumerate(plan.inputs):
-        logs = one.source.open(context, {})
-        try:
-            for reader in logs.discover():
-                while not reader.finished:
-                    batch = reader.read(_ROWS)
-                    if batch is not None:
-                        yield number, batch
-        finally:
+def _batches(plan: Plan, clocks: Clocks) -> Iterator[tuple[int, Batch]]:
+    """All logs, one behind the other; the clocks know all of them first, so none begins where another has ended."""
+    context, opened = ReadContext(), list[LogSet]()
+    try:
+        opened.extend(one.source.open(context, {}) for one in plan.inputs)
+        readers = [(number, reader) for number, logs in enumerate(opened) for reader in logs.discover()]
+        for _, reader in readers:
+            clocks.add(reader.log)
+        for number, reader in readers:
+            while not reader.finished:
+                batch = reader.read(_ROWS)
+                if batch is not None:
+                    yield number, batch
+    finally:
+        for logs in opened:
             logs.close()
 
 

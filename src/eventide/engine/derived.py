@@ -22,6 +22,7 @@ from eventide.engine.clocks import Clocks, CommonProgress
 from eventide.engine.fixed import hold_sides
 from eventide.engine.means import ALL_OF_IT, Means
 from eventide.engine.memory import Memory
+from eventide.engine.monitor import Measured, together
 from eventide.engine.offers import Offered, Side, side_of
 from eventide.engine.outputs import Outputs, put_all
 from eventide.engine.pipeline import Pipeline
@@ -85,6 +86,11 @@ class DerivedPipeline(Pipeline):
     @property
     def _clocks(self) -> list[Clocks]:
         return [side.clocks for side in self.sides if side.clocks is not None]
+
+    def measured(self) -> Measured | None:
+        """How far the events of all sides came behind."""
+        parts = [part for side in self.sides if (part := side.measured()) is not None]
+        return together(parts) if parts else None
 
     @property
     def stream_watermark(self) -> int:

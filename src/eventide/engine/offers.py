@@ -123,7 +123,8 @@ class ReadSide:
     def set_reach(self, reach_us: int) -> None:
         settings = self.pipeline.plan.event_time
         assert settings is not None
-        self.pipeline.door = Door(settings, self._clocks, reach_us)
+        monitor = None if self.pipeline.door is None else self.pipeline.door.monitor
+        self.pipeline.door = Door(settings, self._clocks, reach_us, monitor)
 
     def share(self, accounting: Accounting) -> None:
         self.pipeline.accounting = accounting

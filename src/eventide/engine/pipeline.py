@@ -19,17 +19,16 @@ from eventide.engine.clocks import (
     MappedProgress,
     Observation,
     Progress,
-    clocks_for,
 )
-from eventide.engine.columns import enrichments, in_order_of_first, rows_schema
-from eventide.engine.detection import Detection, Released, detection_of
-from eventide.engine.feeding import feed_ordered, narrow
+from eventide.engine.columns import in_order_of_first
+from eventide.engine.detection import Detection, Released
+from eventide.engine.feeding import feed_ordered, late_of, narrow, shown_at
 from eventide.engine.fixed import hold
 from eventide.engine.front import Front, behind_front, came_of, marked
-from eventide.engine.keys import KeyTable, all_keys, key_table
+from eventide.engine.keys import KeyTable, all_keys
 from eventide.engine.means import ALL_OF_IT, Means
-from eventide.engine.memory import KeyLimit, Memory, limit_of
-from eventide.engine.monitor import Measured, monitor_for
+from eventide.engine.memory import KeyLimit, Memory
+from eventide.engine.monitor import Measured
 from eventide.engine.outputs import Outputs, put, refuse
 from eventide.engine.shapes import OutputShapes
 from eventide.engine.snapshot import Snapshot
@@ -37,14 +36,14 @@ from eventide.engine.steps.door import Admitted, Door
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.lateness import late_rows
 from eventide.engine.steps.rows import RowSteps
-from eventide.engine.steps.shape import shape, shaped_schema
+from eventide.engine.steps.shape import shape
 from eventide.engine.steps.sides import SideTables
-from eventide.engine.steps.windows import WindowStep, window_step
+from eventide.engine.steps.windows import Shown, WindowStep
 from eventide.engine.trace import Trace
 from eventide.flow import Batch, WallClock
 from eventide.instants import END_OF_TIME, NO_WATERMARK
 from eventide.plan import ALERTS, LATE, Plan
-from eventide.semantics.eventtime import EventTime, KeyClock
+from eventide.semantics.eventtime import EventTime
 
 
 @dataclass
@@ -75,41 +74,9 @@ class Pipeline:
         """The pipeline of a checked plan. `workers` spreads the keys over so many states in this process; `means` are
         what it may use of the machine; side inputs are read again by the wall clock.
         """
-        if plan.derived is not None:
-            from eventide.engine.derived import derived_pipeline
+        from eventide.engine.building import pipeline_of
 
-            return derived_pipeline(plan, workers, clock, means)
-        made = cls(plan, rows_schema(plan))
-        made.lookups, made.memory = SideTables(enrichments(plan), clock), means.memory
-        column = plan.event_time.column if plan.event_time else None
-        behind = behind_front(plan)
-        inner = shaped_schema(made.schema, plan.front)
-        if plan.front:
-            made.front = Front(RowSteps(plan.front, made.lookups, made.schema, column, means.memory))
-        made.steps = RowSteps(
-            behind.after if plan.event_time else plan.before, made.lookups, inner, column, means.memory
-        )
-        if plan.event_time is None:
-            return made
-        whose, query = plan.event_time.clock, plan.aggregate
-        if isinstance(whose, KeyClock):
-            made.clock_keys = key_table((whose.key,), made.schema)
-        made.detection = detection_of(behind, inner)
-        if query is not None:
-            inside = shaped_schema(inner, behind.after)
-            same = isinstance(whose, KeyClock) and query.keys == (whose.key,)
-            made.keys = made.clock_keys if same else key_table(query.keys, inside)
-            assert made.keys is not None
-            made.windows = window_step(plan, inside, made.keys, workers, means)
-        group = query.keys if query is not None and not made._ordered else ()
-        clocks = clocks_for(plan.event_time, made.clock_keys, group)
-        monitor = monitor_for(plan.event_time, query.keys if query else (), made.schema)
-        monitor.shares = None if made.windows is None else made.windows.shares
-        made.door = Door(plan.event_time, clocks, made.reach_us, monitor)
-        made.door.limit = limit_of(means, made.clock_keys)
-        made.limit = None if made.keys is made.clock_keys else limit_of(means, made.keys)
-        made.trace = Trace.of(plan, made.schema)
-        return made
+        return pipeline_of(plan, workers, clock, means)
 
     @cached_property
     def shapes(self) -> OutputShapes:
@@ -169,7 +136,7 @@ class Pipeline:
             admitted = self.front.pass_on(batch.log, admitted, self._reached(batch.log), account)
         released = self._hear(outputs, batch.log, admitted)
         if released is not None and self._ordered:
-            self._give_released(outputs, released)
+            self._give_released(outputs, released, self._shown(admitted.progress, admitted))
         elif self.windows is None:
             stages, shaped = self.pass_on(outputs, batch.log, admitted)
             self.shapes.give_rows(outputs, self.steps, stages, shaped)
@@ -269,7 +236,7 @@ class Pipeline:
     def _move(self, outputs: Outputs, seen: Observation, *, relay: bool = False) -> None:
         released = self._release()
         if released is not None and self._ordered:
-            self._give_released(outputs, released)
+            self._give_released(outputs, released, self._shown(seen.progress))
         elif self.windows is not None:
             self._give_results(outputs, self.windows.on_progress(self._progress(seen.progress)), relay=relay)
         self.shapes.give_alerts(outputs, released, seen.progress.least)
@@ -315,7 +282,15 @@ class Pipeline:
             return None
         return self.detection.events.release(self.stream_watermark)
 
-    def _give_released(self, outputs: Outputs, released: Released) -> None:
+    def _shown(self, progress: Progress, admitted: Admitted | None = None) -> Shown | None:
+        """What tells how complete windows behind the order are; None where nobody asks."""
+        if self.windows is None or self.windows.shares is None or self.keys is None or self.detection is None:
+            return None
+        behind = shown_at(progress, self.detection.delay_us)
+        steps = behind_front(self.plan).after
+        return Shown(behind, None if admitted is None else late_of(self.keys, marked(admitted), steps))
+
+    def _give_released(self, outputs: Outputs, released: Released, shown: Shown | None) -> None:
         """Events that detection has put in order go on, as one log without disorder."""
         for log, number in released.dropped.items():
             account = self.accounting.of(log)
@@ -324,7 +299,7 @@ class Pipeline:
             self.shapes.give_ordered(outputs, released)
             return
         assert self.keys is not None
-        self._give_results(outputs, feed_ordered(self.windows, self.keys, released))
+        self._give_results(outputs, feed_ordered(self.windows, self.keys, released, shown))
 
     def _reached(self, log: str) -> int:
         assert self.door is not None

@@ -283,6 +283,9 @@ def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figu
         axes.plot(
             binned["completeness"].to_list(), binned["share"].to_list(), color=_LINES[5], marker="o", label="mean"
         )
+        least = min([0.9, *known["completeness"].to_list(), *known["share"].to_list()])
+        axes.set_xlim(math.floor(least * 10) / 10, 1.01)
+        axes.set_ylim(math.floor(least * 10) / 10, 1.02)
         axes.set_xlabel("completeness said by the first result")
         axes.legend(fontsize=8, frameon=False)
         return drawn

@@ -13,7 +13,7 @@ from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
 from eventide.plan.check_detection import columns_behind, detection_problems, step_problems
 from eventide.plan.derived import Enrich
 from eventide.plan.derived_check import deduplicate_problems, derived_columns, enriched_columns, horizon_problems
-from eventide.plan.detection import ALERTS, Anomaly, Peaks, Trend
+from eventide.plan.detection import ALERTS, Anomaly, Peaks, Trend, columns_added
 from eventide.plan.nodes import (
     DEAD_LETTERS,
     LATE,
@@ -259,12 +259,22 @@ def _completeness(plan: Plan, query: WindowedAggregate) -> Iterator[Problem]:
     if plan.derived is not None:
         what = "completeness is not known behind a join or captures: what comes too late is late in their own streams"
         yield Problem("window", what, f"{remedy}, or ask for it on a stream without them")
-    elif any(isinstance(step, Anomaly | Peaks | Trend) for step in plan.after):
-        what = "completeness is not known behind anomaly, mark_peaks or trend, which let no late event pass"
-        yield Problem("window", what, f"{remedy}, or put them behind the windows")
+    elif _needs_scores(plan, query):
+        what = "completeness is not known where scores or marks decide what counts: late events have none"
+        yield Problem("window", what, f"{remedy}, or put filters, new columns and keys in front of the scores")
     if isinstance(query.window, Session | Count):
         what = "completeness is not known of session and count windows: an event that comes too late is part of none"
         yield Problem("window", what, f"{remedy}, or use tumbling, sliding or calendar windows")
+
+
+def _needs_scores(plan: Plan, query: WindowedAggregate) -> bool:
+    """True when it takes a score to tell whether an event counts, or for which key."""
+    scoring = [number for number, step in enumerate(plan.after) if isinstance(step, Anomaly | Peaks | Trend)]
+    if not scoring:
+        return False
+    behind = plan.after[scoring[0] :]
+    added = {name for step in behind if isinstance(step, Anomaly | Peaks | Trend) for name in columns_added(step)}
+    return not added.isdisjoint(query.keys) or not all(isinstance(step, OrderedStep) for step in behind)
 
 
 def _result_columns(query: WindowedAggregate, columns: Columns) -> Columns:

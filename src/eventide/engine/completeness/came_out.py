@@ -28,23 +28,27 @@ _WAITING = {CODE: pl.Int64(), "window_start": pl.Int64(), "window_end": pl.Int64
 class CameOut:
     """The rows of windows that went out (`out`: one for each window and class) and the events that windows lost before
     they came out (`waiting`). `allowed_us` is how long windows take corrections, `longest_us` how far behind a window's
-    end an event came at most; one window in 2 ** `halved` is looked at.
+    end an event came at most; one window in 2 ** `halved` is looked at. Where events are put `in_order` in front of
+    windows, one behind its watermark is taken into none of its windows, those still open among them.
     """
 
     grid: Grid
     allowed_us: int
+    in_order: bool = False
     out: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_OUT))
     waiting: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_WAITING))
     longest_us: int = 0
     halved: int = 0
 
     def lost(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The windows whose end the watermark had reached before the row: `_code`, `window_start`, `window_end`,
-        `_place`, by how much, and whether they did not take the row (`dropped`).
+        """The windows whose end the watermark had reached before the row, or that do not take it: `_code`,
+        `window_start`, `window_end`, `_place`, by how much, and whether they did not take the row (`dropped`).
         """
         behind = rows.filter(pl.col(TIME) < pl.col(BEFORE)).select(CODE, TIME, BEFORE, PLACE)
         by = pl.col(BEFORE) - pl.col("window_end")
-        found = _passed(behind, self.grid).with_columns(by.alias("by"), (by >= self.allowed_us).alias("dropped"))
+        dropped = pl.lit(True) if self.in_order else by >= self.allowed_us
+        passed = _windows(behind, self.grid, all_of_them=self.in_order)
+        found = passed.with_columns(by.alias("by"), dropped.alias("dropped"))
         return found.filter(self._looked_at).select(*_WINDOW, "window_end", PLACE, "by", "dropped")
 
     @property
@@ -107,9 +111,11 @@ class CameOut:
         self.out, self.waiting = frames["out"], frames["waiting"]
 
 
-def _passed(rows: pl.DataFrame, grid: Grid) -> pl.DataFrame:
-    """Each row with each of its windows that its watermark has passed."""
-    last = pl.min_horizontal(grid.last(pl.col(TIME)), grid.first_open(pl.col(BEFORE)) - 1)
+def _windows(rows: pl.DataFrame, grid: Grid, *, all_of_them: bool) -> pl.DataFrame:
+    """Each row with each of its windows, or with those that its watermark has passed."""
+    last = grid.last(pl.col(TIME))
+    if not all_of_them:
+        last = pl.min_horizontal(last, grid.first_open(pl.col(BEFORE)) - 1)
     numbers = pl.int_ranges(grid.first(pl.col(TIME)), last + 1).alias("_number")
     each = rows.with_columns(numbers).explode("_number").filter(pl.col("_number").is_not_null())
     bounds: list[tuple[str, Callable[[pl.Expr], pl.Expr]]] = [("window_start", grid.start), ("window_end", grid.end)]

@@ -115,11 +115,13 @@ def class_of(slack: pl.Expr, length: pl.Expr, first: pl.Expr) -> pl.Expr:
     return pl.when(first).then(number).otherwise(number + LATER)
 
 
-def shares_for(query: WindowedAggregate) -> Shares | None:
-    """What a query needs to say how complete its windows are; None where it does not ask."""
+def shares_for(query: WindowedAggregate, *, in_order: bool = False) -> Shares | None:
+    """What a query needs to say how complete its windows are; None where it does not ask. `in_order`: events are put in
+    order in front of the windows.
+    """
     if not query.completeness or isinstance(query.window, Session | Count):
         return None
-    return Shares(CameOut(grid_of(query.window), query.lateness.allowed_us))
+    return Shares(CameOut(grid_of(query.window), query.lateness.allowed_us, in_order))
 
 
 def _told(due: pl.DataFrame, moments: pl.Series, known: Mapping[int, Mapping[int, float | None]]) -> pl.Series:

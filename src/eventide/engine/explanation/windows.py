@@ -219,7 +219,10 @@ class AskedWindow:
 
     def _empty_lines(self, start: int, end: int) -> Iterator[str]:
         if not self.moment.had_events:
-            yield "the stream had no event at all"
+            refused = self.moment.pipeline.accounting.total.dead_letters
+            yield "the stream had no event at all" + (
+                f": {refused:,} were refused, see dead_letters" if refused else ""
+            )
         elif self.code is None:
             yield "no event of this key was ever accepted"
         else:

@@ -4,7 +4,7 @@ Law: everything measured is a function of the logs: which events are looked at d
 never on where it was cut into batches.
 """
 
-from eventide.engine.monitor.measured import Measured
+from eventide.engine.monitor.measured import Measured, together
 from eventide.engine.monitor.monitor import Monitor, monitor_for
 
-__all__ = ["Measured", "Monitor", "monitor_for"]
+__all__ = ["Measured", "Monitor", "monitor_for", "together"]

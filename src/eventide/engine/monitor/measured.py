@@ -64,6 +64,16 @@ class Measured:
         return "\n".join(lines) or "nothing measured: no event was admitted"
 
 
+def together(parts: Sequence[Measured]) -> Measured:
+    """What was measured of several streams; `skew` is that among the logs of each stream."""
+    return Measured(
+        pl.concat([part.logs for part in parts], how="diagonal_relaxed"),
+        pl.concat([part.keys for part in parts], how="diagonal_relaxed"),
+        pl.concat([part.histogram for part in parts], how="diagonal_relaxed"),
+        pl.concat([part.suspects for part in parts], how="diagonal_relaxed"),
+    )
+
+
 def measured(
     settings: EventTime, keys: Sequence[str], logs: Mapping[str, tuple[LogCounts, Tally, Tally]], clocks: Clocks
 ) -> Measured:

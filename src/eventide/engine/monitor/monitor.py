@@ -26,8 +26,9 @@ EVERY_EVENTS = 32_768
 """So many events at the beginning of a log are all looked at."""
 
 STRIDE_EVENTS = 251
-_TOGETHER_ROWS = 1_024
 """Behind them one in so many is: a prime, so that devices that report in turn are all met."""
+
+_TOGETHER_ROWS = 1_024
 
 
 @dataclass

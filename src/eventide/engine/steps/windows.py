@@ -31,7 +31,7 @@ from eventide.engine.steps.paged import PagedWindows, Windows
 from eventide.engine.steps.results import MARKS, ResultRows
 from eventide.engine.steps.revised import RevisedWindows
 from eventide.engine.steps.sessions import SessionWindows
-from eventide.plan import Filter, Plan, WindowedAggregate
+from eventide.plan import Anomaly, Filter, Peaks, Plan, Trend, WindowedAggregate
 from eventide.semantics.eventtime import KeyClock
 from eventide.semantics.windows import Count, Session
 
@@ -52,6 +52,16 @@ class Kind:
     reach_us: int
     top: Top | None = None
     settled: Callable[[int], int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What tells how complete windows are, where rows are put in order in front of them: how far the door had come by
+    the place of each row in its batch, and the rows that were late there. `late` is None where no row came.
+    """
+
+    progress: Progress
+    late: pl.DataFrame | None
 
 
 class WindowStep:
@@ -83,26 +93,28 @@ class WindowStep:
         """The columns that the aggregates take from a row."""
         return self._results.aggregates.state.inputs
 
-    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
-        """Judge and add the rows of a batch; results are rows ready to go out."""
+    def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress, shown: Shown | None = None) -> Judged:
+        """Judge and add the rows of a batch; results are rows ready to go out. `shown` tells how complete they are
+        where it is not the rows and their progress that do.
+        """
         if self._top is not None:
             self._top.see(rows)
         stages = self._stages(progress)
         if not stages:
-            return self._on_batch(log, rows, progress)
-        judged = self._on_batch(log, rows, stages[0])
+            return self._on_batch(log, rows, progress, shown or Shown(progress, rows))
+        judged = self._on_batch(log, rows, stages[0], Shown(stages[0], rows))
         return replace(judged, results=chain(judged.results, self._staged(stages[1:])))
 
-    def _on_batch(self, log: str, rows: pl.DataFrame, progress: Progress) -> Judged:
+    def _on_batch(self, log: str, rows: pl.DataFrame, progress: Progress, shown: Shown) -> Judged:
         if self._spread == 1:
             judged = self._parts[0].on_batch(log, rows, progress)
-            return Judged(self._made(judged.results, progress, rows), judged.late, judged.on_time, judged.corrected)
+            return Judged(self._made(judged.results, shown), judged.late, judged.on_time, judged.corrected)
         here = len(self._parts)
         waiting = [one.ask_batch(log, self._share(rows, here + n), progress) for n, one in enumerate(self._distant)]
         all_judged = [part.on_batch(log, self._share(rows, n), progress) for n, part in enumerate(self._parts)]
         all_judged += [answer() for answer in waiting]
         return Judged(
-            self._made([due for judged in all_judged for due in judged.results], progress, rows),
+            self._made([due for judged in all_judged for due in judged.results], shown),
             pl.concat([judged.late for judged in all_judged]).sort(PLACE),
             sum(judged.on_time for judged in all_judged),
             sum(judged.corrected for judged in all_judged),
@@ -135,7 +147,7 @@ class WindowStep:
         waiting = [one.ask_progress(progress) for one in self._distant]
         due = [frame for part in self._parts for frame in part.on_progress(progress)]
         due += [frame for answer in waiting for frame in answer().results]
-        return self._made(due, progress)
+        return self._made(due, Shown(progress, None))
 
     @property
     def _all(self) -> list[Windows | DistantWindows]:
@@ -149,17 +161,15 @@ class WindowStep:
         """The rows of the keys that belong to one state."""
         return frame if self._spread == 1 else frame.filter(pl.col(CODE) % self._spread == number)
 
-    def _made(
-        self, given: Iterable[pl.DataFrame], progress: Progress, batch: pl.DataFrame | None = None
-    ) -> list[pl.DataFrame]:
+    def _made(self, given: Iterable[pl.DataFrame], shown: Shown) -> list[pl.DataFrame]:
         """The rows of windows that are due among the rows of a batch, or behind all rows."""
         due = list(given)
-        if not due and (self.shares is None or batch is None):
+        if not due and (self.shares is None or shown.late is None):
             return []
         rows = stack(due) if due else self._nothing_due
         if self.shares is not None:
             number = self._results.aggregates.state.number
-            rows = rows.with_columns(how_complete(rows, number, progress, self.shares, batch))
+            rows = rows.with_columns(how_complete(rows, number, shown.progress, self.shares, shown.late))
         return [self._results.make(rows)] if due else []
 
     @property
@@ -226,10 +236,11 @@ def window_step(
     results = ResultRows(keys, aggregates, _extras(plan, query))
     by_key = plan.event_time is not None and isinstance(plan.event_time.clock, KeyClock)
     kind = kind_of(query, keys, aggregates.state, means.memory, by_key=by_key)
+    shares = shares_for(query, in_order=any(isinstance(step, Anomaly | Peaks | Trend) for step in plan.after))
     crew = means.crew
     if crew is None or crew.size == 1:
         made = WindowStep(kind, workers, results, input_types)
-        made.shares = shares_for(query)
+        made.shares = shares
         return made
     from eventide.engine.workers import DistantWindows, distant_settings
     from eventide.plan.codec import aggregate_to
@@ -238,7 +249,7 @@ def window_step(
     words, types = aggregate_to(query), pl.DataFrame(schema=dict(schema))
     distant = [DistantWindows(one, words, types, keys, settings) for one in crew.start()]
     made = WindowStep(kind, 1, results, input_types, distant)
-    made.shares = shares_for(query)
+    made.shares = shares
     return made
 
 
