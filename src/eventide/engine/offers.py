@@ -17,7 +17,6 @@ from eventide.engine.clocks import Clocks, CommonProgress, Progress
 from eventide.engine.columns import rows_schema
 from eventide.engine.outputs import Outputs
 from eventide.engine.pipeline import Pipeline
-from eventide.engine.steps.door import Door
 from eventide.engine.steps.lateness import REASON, late_schema
 from eventide.engine.steps.shape import shaped_schema
 from eventide.flow import Batch
@@ -121,10 +120,8 @@ class ReadSide:
         return [] if self._clocks.logs else self.close_all(END_OF_TIME, outputs)
 
     def set_reach(self, reach_us: int) -> None:
-        settings = self.pipeline.plan.event_time
-        assert settings is not None
-        monitor = None if self.pipeline.door is None else self.pipeline.door.monitor
-        self.pipeline.door = Door(settings, self._clocks, reach_us, monitor)
+        assert self.pipeline.door is not None
+        self.pipeline.door.set_reach(reach_us)
 
     def share(self, accounting: Accounting) -> None:
         self.pipeline.accounting = accounting

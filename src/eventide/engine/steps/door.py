@@ -39,11 +39,15 @@ class Door:
 
     def __init__(self, settings: EventTime, clocks: Clocks, reach_us: int, monitor: Monitor | None = None) -> None:
         self._settings = settings
-        self._latest = END_OF_TIME - reach_us
+        self.set_reach(reach_us)
         self.clocks = clocks
         self.monitor = monitor
         self.limit: KeyLimit | None = None
         """How many keys clocks may know."""
+
+    def set_reach(self, reach_us: int) -> None:
+        """Say how far what follows looks behind an event time: no instant of it may lie behind the end of time."""
+        self._latest = END_OF_TIME - reach_us
 
     def admit(self, log: str, rows: pl.DataFrame, heartbeat: int | None) -> tuple[Admitted, pl.DataFrame]:
         """Judge the rows of one batch: those admitted, and the refused ones as dead letters."""
