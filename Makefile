@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JAR := flink/target/eventide-flink.jar
 WITH_SERVERS := tests/servers tests/lakes tests/crash tests/flink
+WITHOUT_SERVERS := src $(filter-out $(WITH_SERVERS) tests/conftest.py,$(wildcard tests/*))
 
 .PHONY: help demo test lint types arrows jar unit tests-without-servers tests-with-servers bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
 
@@ -64,7 +65,7 @@ tests-without-servers: $(READY)
 	$(BIN)/python -m pytest $(WITH_SERVERS:%=--ignore=%)
 
 tests-with-servers: $(READY) $(JAR)
-	$(BIN)/python -m pytest $(WITH_SERVERS)
+	$(BIN)/python -m pytest $(WITHOUT_SERVERS:%=--ignore=%)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
