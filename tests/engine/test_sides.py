@@ -44,6 +44,20 @@ def test_rows_keep_nulls_where_the_side_has_nothing_and_versions_count_them(tabl
     assert out.results["as_of"].unique().to_list() == [version["version"]]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_side_without_rows_is_a_side_in_which_nothing_is_found(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"sites.{kind}"
+    if kind == "csv":
+        side = et.read_csv(places(path), schema=SITES)
+    else:
+        pl.DataFrame(schema={"site": pl.Int64, "place": pl.String}).write_parquet(path)
+        side = et.read_parquet(path)
+    out = doses(1, None).enrich(side, on="site").run(show=False)
+    assert out.results["place"].to_list() == [None, None]
+    (version,) = out.sides.rows(named=True)
+    assert (version["keys"], version["rows"], version["misses"]) == (0, 2, 2)
+
+
 def test_misses_go_to_their_output_and_count_as_filtered(table: Path) -> None:
     timed = doses(1, 9, 2).event_time("at", et.ascending(), max_future=None)
     known = timed.enrich(et.read_csv(table, schema=SITES), on="site", misses="unknown_sites")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from eventide.engine.columns import rows_schema
 from eventide.engine.outputs import Outputs, put
 from eventide.engine.steps.shape import added_columns, shape
 from eventide.errors import SourceError
@@ -146,9 +147,7 @@ class SideTable:
                         parts.append(shape(shape(batch.rows, one.steps), plan.before))
             finally:
                 logs.close()
-        if not parts:
-            raise SourceError(f"the side input {self.name} has no rows: look at its source")
-        whole = pl.concat(parts, how="diagonal_relaxed")
+        whole = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema=rows_schema(plan))
         shown = whole.select(name for name in whole.columns if not name.startswith("_")).rename(keys)
         return shown.drop_nulls(list(keys.values())).unique(list(keys.values()), keep="last", maintain_order=True)
 
