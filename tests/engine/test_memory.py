@@ -146,6 +146,20 @@ def test_rows_of_keys_beyond_the_limit_are_dead_letters_whatever_the_cuts(
     assert capsys.readouterr().err.count("WARNING: 101 different keys of who are known") == 1
 
 
+def test_a_side_of_a_join_whose_keys_have_clocks_knows_so_many_of_them() -> None:
+    frame = visits(200, 30)
+    kept = frame.with_row_index("n").filter(~pl.col("who").is_in([f"visitor-{number}" for number in range(10)]))
+    left, right = (
+        et.from_frame(frame, name=name).event_time("at", et.bounded("1h"), max_future=None, clock=clock)
+        for name, clock in (("left", et.per_key("who", cap="1h")), ("right", "log"))
+    )
+    joined = left.join_interval(right, on="who", lower="0s", upper="0s")
+    outcome = joined.run(show=False, keys_most=11, rows_max=50)
+    assert outcome.dead_letters.get_column("_log").unique().to_list() == ["left"]
+    assert outcome.dead_letters.get_column("_offset").to_list() == kept.get_column("n").to_list()
+    assert outcome.accounting.total.closes
+
+
 def test_the_keys_that_are_known_stay_known_over_a_restart(tmp_path: Path) -> None:
     frame = visits(2_000, 300)
     settings: dict[str, Any] = {"show": False, "keys_most": 101, "rows_max": 150, "state": tmp_path / "state"}

@@ -344,10 +344,11 @@ def derived_pipeline(
 
 
 def _side_pipeline(side: Plan, clock: WallClock | None, means: Means) -> Pipeline:
-    """The pipeline of one side."""
+    """The pipeline of one side, in this process."""
+    means = replace(means, crew=None)
     if side.derived is not None:
-        return derived_pipeline(side, 1, clock, Means(memory=means.memory), is_side=True)
-    return Pipeline.of(side, 1, clock, Means(memory=means.memory))
+        return derived_pipeline(side, 1, clock, means, is_side=True)
+    return Pipeline.of(side, 1, clock, means)
 
 
 def _tail(plan: Plan, schema: Mapping[str, pl.DataType], *, ordered: bool) -> Plan:
