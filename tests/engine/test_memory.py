@@ -149,10 +149,10 @@ def test_rows_of_keys_beyond_the_limit_are_dead_letters_whatever_the_cuts(
 def test_a_side_of_a_join_whose_keys_have_clocks_knows_so_many_of_them() -> None:
     frame = visits(200, 30)
     kept = frame.with_row_index("n").filter(~pl.col("who").is_in([f"visitor-{number}" for number in range(10)]))
-    left, right = (
-        et.from_frame(frame, name=name).event_time("at", et.bounded("1h"), max_future=None, clock=clock)
-        for name, clock in (("left", et.per_key("who", cap="1h")), ("right", "log"))
+    left = et.from_frame(frame, name="left").event_time(
+        "at", et.bounded("1h"), max_future=None, clock=et.per_key("who", cap="1h")
     )
+    right = et.from_frame(frame, name="right").event_time("at", et.bounded("1h"), max_future=None)
     joined = left.join_interval(right, on="who", lower="0s", upper="0s")
     outcome = joined.run(show=False, keys_most=11, rows_max=50)
     assert outcome.dead_letters.get_column("_log").unique().to_list() == ["left"]
