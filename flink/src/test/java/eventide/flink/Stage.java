@@ -138,16 +138,18 @@ final class Stage implements AutoCloseable {
         flow(door);
     }
 
-    /** Nothing comes for a while. */
+    /** Nothing comes for a while: twice as long as a watermark may wait, since behind a restart it may wait twice. */
     void rest() throws Exception {
-        nowMs += Door.WAIT_MS;
-        if (joined != null) {
-            joined.rest(late, dead);
-            flowFromJoin();
-        }
-        for (int door = 0; door < doors.size(); door++) {
-            doors.get(door).setProcessingTime(nowMs);
-            flow(door);
+        for (int turn = 0; turn < 2; turn++) {
+            nowMs += Door.WAIT_MS;
+            if (joined != null) {
+                joined.rest(late, dead);
+                flowFromJoin();
+            }
+            for (int door = 0; door < doors.size(); door++) {
+                doors.get(door).setProcessingTime(nowMs);
+                flow(door);
+            }
         }
     }
 
