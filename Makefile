@@ -57,12 +57,12 @@ $(JAR): flink/pom.xml $(shell find flink/src -type f 2>/dev/null)
 wheel: $(READY) $(JAR)
 	$(BIN)/hatchling build -t wheel
 
-# Servers are waited for most of the time, so their tests run beside the others: half the time on two cores
+# Servers are waited for much of the time, so the other tests run beside theirs, and leave them the processor when they want it
 unit: $(READY) $(JAR)
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target tests-without-servers tests-with-servers
 
 tests-without-servers: $(READY)
-	$(BIN)/python -m pytest $(WITH_SERVERS:%=--ignore=%)
+	nice $(BIN)/python -m pytest $(WITH_SERVERS:%=--ignore=%)
 
 tests-with-servers: $(READY) $(JAR)
 	$(BIN)/python -m pytest $(WITHOUT_SERVERS:%=--ignore=%)
