@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from tests.flink.feed import SCHEMA, START_MS, Row, make_topic, partitions, read
 
 import eventide as et
 from eventide.errors import FlinkError
+from eventide.runners.flink.kept import read_rows
 from eventide.runners.flink.run import FlinkRun
 from eventide.testing.services.flink import Flink
 from eventide.testing.services.kafka import Kafka
@@ -19,6 +21,10 @@ HALF = [rows[: len(rows) // 2] for rows in EVENTS]
 REST = [rows[len(rows) // 2 :] for rows in EVENTS]
 FAR: list[list[Row]] = [[{"sensor": "end", "at": START_MS + 86_400_000, "dose": 0.0}] for _ in EVENTS]
 """An event of the next day in each partition closes every window of this one."""
+
+
+LINES = 2_000_000
+"""So many lines of a file are read for longer than it takes to stop a job twice."""
 
 
 class Story:
@@ -110,6 +116,50 @@ def test_rescaled_while_it_runs_changes_nothing(flink: Flink, broker: Kafka) -> 
     story.is_in_the_middle(run)
     story.send_the_rest()
     story.ends_as_if_nothing_had_happened(run.rescale(4))
+
+
+def stopped_while_rows_come(run: FlinkRun, folder: Path) -> str:
+    """The savepoint of a job that is stopped as soon as it wrote a row. Files are looked at, because the cluster tells
+    its counts seconds later.
+    """
+    saved: list[str] = []
+
+    def size() -> int:
+        return sum(file.stat().st_size for file in folder.glob("*"))
+
+    def stopped() -> bool:
+        try:
+            saved.append(run.stop())
+        except FlinkError as early:
+            if "Not all required tasks are currently running" not in str(early):
+                raise
+        return bool(saved)
+
+    before = size()
+    until(lambda: size() > before, run)
+    until(stopped, run)
+    return saved[0]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_a_file_is_stopped_in_its_middle_twice_and_every_line_comes_once(
+    flink: Flink, tmp_path: Path, ending: str
+) -> None:
+    number = pl.int_range(LINES, eager=True)
+    frame = pl.DataFrame({"sensor": "s" + (number % 9).cast(str), "at": START_MS + number, "dose": number % 800 / 8})
+    frame.write_csv(tmp_path / f"one.{ending}", compression="gzip" if ending == "csv.gz" else "uncompressed")
+    stream = windows(et.read_csv(str(tmp_path / f"one.{ending}"), schema=SCHEMA))
+    expected = stream.run(show=False)
+    written = stream.write(et.write_ndjson(f"{tmp_path}/out/"))
+    savepoint, read = None, [0]
+    while len(read) < 4:  # two that are stopped, and one to the end
+        run: FlinkRun = written.run(on="flink", flink_url=flink.address, checkpoint_every="200ms", start_from=savepoint)
+        if len(read) < 3:
+            savepoint = stopped_while_rows_come(run, tmp_path / "out")
+        read.append(run.wait().accounting.total.received)
+    assert run.accounting == expected.accounting
+    assert 0 < read[1] < read[2] < read[3] == LINES
+    same(read_rows(tmp_path / "out", expected.results.schema), expected.results)
 
 
 def test_more_parts_than_slots_are_refused_with_the_remedy(flink: Flink, broker: Kafka) -> None:

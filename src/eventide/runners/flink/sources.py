@@ -114,7 +114,7 @@ def _files(source: TextFiles, called: str) -> Table:
     paths = [path.absolute() for path in files_of(source.path)]
     folder = _folder(source.path)
     columns = ["`record` BYTES", "`file` STRING NOT NULL METADATA FROM 'file.path'"]
-    settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "raw"}
+    settings = {"connector": "filesystem", "path": str(folder if many else paths[0]), "format": "eventide-lines"}
     if many and not Path(source.path).is_dir():
         settings["source.path.regex-pattern"] = _pattern(paths)
     query = "SELECT `record`, `file`,\n  CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS TIMESTAMP_LTZ(3))\nFROM "
