@@ -18,6 +18,10 @@ BROKEN_OFF = (
     "Generic S3 error \x1b[31m↳\x1b[0m Error performing PUT http://127.0.0.1:1/b/t/_delta_log/00000000000000000004.json in "
     "15.625398ms - HTTP error \x1b[31m↳\x1b[0m error sending request \x1b[31m↳\x1b[0m client error (SendRequest)"
 )
+ENDED_TOO_SOON = (
+    "Kernel error: Generic S3 error \x1b[31m↳\x1b[0m Error getting list response body \x1b[31m↳\x1b[0m HTTP error "
+    "\x1b[31m↳\x1b[0m request or response body error"
+)
 GIVEN_UP = BROKEN_OFF.replace(" - HTTP", ", after 10 retries, max_retries: 10, retry_timeout: 30s - HTTP")
 
 
@@ -49,6 +53,25 @@ def test_a_commit_that_broke_off_is_there_once(
     assert len(tried) == tries
     assert lake.rows("k", "n") == expected(3)
     assert DeltaTable(tmp_path / "table").version() == 1
+
+
+def test_an_answer_that_ends_too_soon_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake("delta", tmp_path)
+    writer = lake.opened()
+    writer.deliver(1, EPOCHS[0])
+    tried = breaking(monkeypatch, ENDED_TOO_SOON, 1, done=False)
+    version, asked = DeltaTable.transaction_version, list[int]()
+
+    def look(table: DeltaTable, application: str) -> int | None:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            raise OSError(ENDED_TOO_SOON)
+        return version(table, application)
+
+    monkeypatch.setattr(DeltaTable, "transaction_version", look)
+    writer.deliver(3, EPOCHS[2])
+    assert (len(tried), len(asked)) == (2, 2)
+    assert lake.rows("k", "n") == expected(3)
 
 
 @pytest.mark.parametrize(("text", "tries"), [(BROKEN_OFF, 5), (GIVEN_UP, 1), ("Generic S3 error: 403 Forbidden", 1)])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -58,8 +58,16 @@ class Topics:
             producer.poll(0)
         assert producer.flush(30) == 0
 
+    def end(self, topic: str) -> int:
+        """How many entries partition 0 has: messages and the marks behind transactions."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "ends", "log_level": 0})
+        _, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
+        consumer.close()
+        return int(high)
+
     def transaction(self, topic: str, *values: str, commit: bool = True) -> None:
-        """Send values in a transaction that is committed or not."""
+        """Send values in a transaction that is committed or not, up to the mark that the broker writes behind it."""
+        marked = self.end(topic) + len(values) + 1
         settings = {"bootstrap.servers": self.address, "transactional.id": f"{topic}-writer", "log_level": 0}
         producer = Producer(settings)
         producer.init_transactions(30)
@@ -68,6 +76,8 @@ class Topics:
             producer.produce(topic, value, partition=0)
         producer.flush(30)
         (producer.commit_transaction if commit else producer.abort_transaction)(30)
+        while self.end(topic) < marked:
+            pass  # the broker answers before it has written the mark
 
 
 @pytest.fixture(scope="session")

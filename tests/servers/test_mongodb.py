@@ -12,7 +12,7 @@ import pytest
 from bson import Decimal128
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 import eventide as et
 from eventide.connectors.codec import sink_from, sink_to
@@ -221,6 +221,27 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_other_faults_stop_the_ru
         see({"writeErrors": [{"code": 11000, "keyPattern": {"k": 1}, "errmsg": "E11000 index: k_1"}]})
     with pytest.raises(OperationFailure, match="timed out"):
         see({"writeErrors": [], "writeConcernErrors": [{"code": 64, "errmsg": "waiting for replication timed out"}]})
+
+
+def test_a_note_that_meets_itself_is_written(
+    server: MongoDb, air: Collection[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client asks again when an answer is lost; the first attempt may come to its end meanwhile."""
+    update, met = Collection.update_one, list[bool]()
+
+    def meeting(where: Collection[Any], *given: Any, **named: Any) -> Any:
+        done = update(where, *given, **named)
+        if not met:
+            met.append(True)
+            raise DuplicateKeyError("E11000 duplicate key error", 11000)
+        return done
+
+    writer = opened(server, air, APPENDED)
+    monkeypatch.setattr(Collection, "update_one", meeting)
+    writer.deliver(1, EPOCHS[0])
+    writer.close()
+    assert met == [True]
+    assert appended(air) == [("a", 1), ("ü\n\"'\0", 2)]
 
 
 def test_passwords_are_in_no_message(server: MongoDb, monkeypatch: pytest.MonkeyPatch) -> None:

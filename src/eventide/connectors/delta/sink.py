@@ -27,8 +27,9 @@ _PATIENCE = "30s"
 """How long the library asks a store again that does not answer."""
 
 _TRIES = 5
-_BROKEN_OFF = re.compile(r"Error performing (?!.*after \d+ retries).* HTTP error")
-"""What the library says of a request that it does not make again; of others it says how often it did."""
+_BROKEN_OFF = re.compile(r"Error (performing (?!.*after \d+ retries)|getting \w+ response body).* HTTP error")
+"""What the library says of a request that it does not make again, and of an answer that ended too soon; of other
+requests it says how often it made them."""
 
 _MET = "Concurrent transaction"
 """What it says when somebody has committed the epoch: itself, where an answer was lost and it asked a store again."""
@@ -92,7 +93,13 @@ class DeltaRows:
             version = None if table is None else table.transaction_version(self._application)
             found = -1 if version is None else version
 
-        self._told(look)
+        for left in reversed(range(_TRIES)):
+            try:
+                self._told(look)
+                break
+            except SinkError as fault:
+                if not left or _BROKEN_OFF.search(str(fault)) is None:
+                    raise
         return found
 
     def put(self, rows: pl.DataFrame, epoch: int | None) -> None:

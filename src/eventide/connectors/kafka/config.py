@@ -149,11 +149,12 @@ def explained(error: KafkaError, remedy: str = "") -> str:
 
 
 def patiently(work: Callable[[], _T], patience_us: int) -> _T:
-    """Do work; when a connection breaks under it, it is done again, for so long."""
+    """Do work; when a connection breaks under it, or a partition has no leader yet, it is done again, for so long."""
     import confluent_kafka
 
     kinds = confluent_kafka.KafkaError
-    passing = (kinds._TRANSPORT, kinds._TIMED_OUT, kinds._ALL_BROKERS_DOWN, kinds._DESTROY_BROKER)
+    away = (kinds._TRANSPORT, kinds._TIMED_OUT, kinds._ALL_BROKERS_DOWN, kinds._DESTROY_BROKER)
+    passing = (*away, kinds.NOT_LEADER_FOR_PARTITION, kinds.LEADER_NOT_AVAILABLE, kinds.REQUEST_TIMED_OUT)
     clock, never = SystemClock(), threading.Event()
     until_us = clock.now_us() + patience_us
     while True:

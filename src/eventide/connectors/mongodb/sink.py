@@ -114,9 +114,18 @@ class MongoStore:
 
     def _note(self, values: Mapping[str, int]) -> None:
         from bson import Int64
+        from pymongo.errors import DuplicateKeyError
 
         change = {"$set": {name: Int64(value) for name, value in values.items()}}
-        self._do(lambda client: self._at(client, _EPOCHS).update_one({"_id": self._key}, change, upsert=True))
+
+        def work(client: MongoClient[dict[str, Any]]) -> None:
+            notes = self._at(client, _EPOCHS)
+            try:
+                notes.update_one({"_id": self._key}, change, upsert=True)
+            except DuplicateKeyError:  # an attempt whose answer was lost has come to its end after all
+                notes.update_one({"_id": self._key}, change)
+
+        self._do(work)
 
     def put(self, changes: Changes, stamp: int) -> None:
         from pymongo import DeleteOne, ReplaceOne
