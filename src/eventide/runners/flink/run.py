@@ -154,9 +154,9 @@ def submit(  # noqa: PLR0913 - settings of a run, each with a default
     """Hand a plan to a Flink cluster and return the handle on its job.
 
     `checkpoint_every` is how often sinks make visible what they got. `start_from` is a savepoint of the same plan, made
-    at any parallelism (files: see docs/flink.md). `name` is what the cluster's page calls the job. `settings` are settings of Flink for this job,
-    such as `{"state.backend.type": "rocksdb"}`. `results_folder` is a folder that this machine and the cluster both
-    see, for outputs without a sink; a cluster on this machine needs none.
+    at any parallelism (of files see docs/flink.md). `name` is what the cluster's page calls the job. `settings` are
+    settings of Flink for this job, such as `{"state.backend.type": "rocksdb"}`. `results_folder` is a folder that this
+    machine and the cluster both see, for outputs without a sink; a cluster on this machine needs none.
 
     Raises `PlanError` with everything that is wrong with the plan or that Flink cannot run, `FlinkError` when the
     cluster does not answer or refuses.
