@@ -76,8 +76,9 @@ class Topics:
             producer.produce(topic, value, partition=0)
         producer.flush(30)
         (producer.commit_transaction if commit else producer.abort_transaction)(30)
-        while self.end(topic) < marked:
-            pass  # the broker answers before it has written the mark
+        until = time.monotonic() + 60
+        while self.end(topic) < marked:  # the broker answers before it has written the mark
+            assert time.monotonic() < until, f"{topic} has no mark behind its transaction"
 
 
 @pytest.fixture(scope="session")
