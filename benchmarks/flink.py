@@ -233,10 +233,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", nargs="*", default=list(WINDOWS))
-    parser.add_argument("--source", nargs="*", default=["files", "kafka"])
+    parser.add_argument("--work", nargs="*", default=list(WINDOWS), choices=list(WINDOWS))
+    parser.add_argument("--source", nargs="*", default=["files", "kafka"], choices=["files", "kafka"])
     parser.add_argument("--parallelism", type=int, nargs="*", default=[2])
-    parser.add_argument("--engine", nargs="*", default=["embedded", "ours", "hand"])
+    parser.add_argument(
+        "--engine", nargs="*", default=["embedded", "ours", "hand"], choices=["embedded", "ours", "hand"]
+    )
     settings = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="eventide-bench-"))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 import eventide as et
 from eventide import col
+from eventide.connectors.intake import Closed, Intake
 from eventide.connectors.postgres import sink as sink_module
 from eventide.connectors.postgres import source as source_module
 from eventide.flow import Batch, EpochWriter, LogReader, Opening, ReadContext
@@ -336,6 +338,29 @@ def test_reading_goes_on_when_the_server_was_killed_in_the_middle(
     found += read_all(reader)
     reader.close()
     assert [number for batch in found for number in batch.rows.get_column("id")] == list(range(1_000))
+
+
+def test_a_connection_that_breaks_while_its_rows_are_closed_leaves_nothing_open(
+    server: Postgres, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[tuple[Any, ...]] = []
+
+    def put(intake: Intake[object], *_: object) -> None:
+        ended.extend(
+            asked(
+                server,
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'",
+            )
+        )
+        intake.close()
+        raise Closed
+
+    monkeypatch.setattr(Intake, "put", put)
+    reader = reader_of(doses(server, filled(server, table)))
+    assert read_all(reader) == []
+    reader.close()
+    assert ended == [(True,)]
+    gc.collect()  # a cursor that was left open warns now, and a warning fails the test
 
 
 def test_a_run_that_is_stopped_and_goes_on_gives_the_answer_of_one_that_was_not(

@@ -185,13 +185,17 @@ class Draw:
             connection.read_only = True
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             query = self._query(connection)
-            with connection.cursor("eventide_rows") as cursor:
-                cursor.execute(query)
-                for part in self._parts(cursor):
-                    self._check_ties(part)
-                    self.last = _key(part, len(self.source.order_by), -1)
-                    self.start += part.height
-                    self.intake.put(part, part.height, int(part.estimated_size()))
+            cursor = connection.cursor("eventide_rows")
+            try:
+                with cursor:
+                    cursor.execute(query)
+                    for part in self._parts(cursor):
+                        self._check_ties(part)
+                        self.last = _key(part, len(self.source.order_by), -1)
+                        self.start += part.height
+                        self.intake.put(part, part.height, int(part.estimated_size()))
+            finally:
+                cursor.close()  # closing asks the server: where that broke off, the cursor is still open here
 
     def _parts(self, cursor: ServerCursor[Any]) -> Iterator[pl.DataFrame]:
         """Parts of the rows behind the start, as text, each of a few megabytes."""
