@@ -9,7 +9,7 @@ reached. The faults are injected from outside, so that the program under test is
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -112,12 +112,17 @@ def place() -> str | None:
 
 def main() -> int:
     """The command."""
-    share = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.sweep", description="Kill runs at their system calls.")
+    parser.add_argument("share", type=int, nargs="?", default=1, help="try every SHARE-th point of each job (1: all)")
+    parser.add_argument("jobs", metavar="JOB", nargs="*", help=f"which to sweep (all): {', '.join(JOBS)}")
+    settings = parser.parse_args()
+    if unknown := sorted({*settings.jobs}.difference(JOBS)):
+        parser.error(f"there is no job {', '.join(unknown)}: choose from {', '.join(JOBS)}")
     systems, every = Systems(), Found()
-    for job in sys.argv[2:] or JOBS:
+    for job in settings.jobs or JOBS:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(dir=place()) as folder:
-            found = sweep(Path(folder), job, systems, share)
+            found = sweep(Path(folder), job, systems, settings.share)
         print(f"{job}: {found}, {time.monotonic() - began:.0f} s", flush=True)
         every += found
     systems.close()
