@@ -115,6 +115,18 @@ def duration_text(length_us: int) -> str:
     return "-" + text if length_us < 0 else text
 
 
+def length_text(length_us: float) -> str:
+    """A length as people say it, to three digits.
+
+    >>> length_text(4_373_000_000)
+    '1.21 h'
+    """
+    for unit_us, name in ((86_400e6, "d"), (3_600e6, "h"), (60e6, "min"), (1e6, "s"), (1e3, "ms")):
+        if abs(length_us) >= unit_us:
+            return f"{length_us / unit_us:.3g} {name}"
+    return f"{length_us:.3g} us" if length_us else "0 s"
+
+
 def instant_us(when: When, name: str = "time") -> int:
     """A point in time as microseconds since 1970 UTC.
 

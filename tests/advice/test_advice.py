@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,13 @@ def test_the_picture_has_a_line_for_each_clock_and_a_star_for_each_wish() -> Non
         "bounded, one clock for each device",
     ]
     assert [np.shape(stars.get_offsets())[0] for stars in axes.collections] == [3, 3]
+
+
+def test_no_words_of_the_picture_stand_on_others_and_each_wish_is_named() -> None:
+    axes = et.advise(two_devices(), key="device").figure().axes[0]
+    assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["0.1, 1, 5 %", "0.1, 1, 5 %"]
+    for one, other in combinations(axes.texts, 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
 
 
 def test_each_of_several_logs_is_judged_by_its_own_events_alone() -> None:

@@ -13,10 +13,10 @@ import polars as pl
 from eventide.advice.bounds import Bounds, bounds
 from eventide.advice.costs import costs
 from eventide.advice.picture import completeness_against_delay
-from eventide.advice.recommend import Recommendation, length_text, recommend
+from eventide.advice.recommend import Recommendation, recommend
 from eventide.advice.recording import Recording, record
 from eventide.engine.monitor import Measured
-from eventide.instants import Duration, duration_text, positive_us
+from eventide.instants import Duration, duration_text, length_text, positive_us
 from eventide.plan import Stream
 from eventide.semantics.eventtime.strategies import is_share
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from eventide.advice.bounds import Bounds
-from eventide.instants import duration_text
+from eventide.instants import duration_text, length_text
 
 _MUCH_SHORTER = 0.8
 _OVER = 1.5
@@ -65,15 +65,3 @@ def _choice(row: dict[str, object], strategy: str, clock: str, key: str | None, 
     rate = float(str(row["late_rate"]))
     reason = f"{rate:.3%} late, the watermark {length_text(delay_us)} behind on average"
     return float(delay_us), strategy + whose, reason
-
-
-def length_text(length_us: float) -> str:
-    """A length as people say it, to three digits.
-
-    >>> length_text(4_373_000_000)
-    '1.21 h'
-    """
-    for unit_us, name in ((86_400e6, "d"), (3_600e6, "h"), (60e6, "min"), (1e6, "s"), (1e3, "ms")):
-        if abs(length_us) >= unit_us:
-            return f"{length_us / unit_us:.3g} {name}"
-    return f"{length_us:.3g} us" if length_us else "0 s"

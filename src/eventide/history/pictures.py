@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from eventide.errors import EventideError
+from eventide.figures import date_axis, figure, length_axis
+from eventide.instants import length_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,50 +25,6 @@ COLOURS = {"on time": "#0072B2", "corrected": "#E69F00", "late": "#D55E00", "ref
 _LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 _FAR_S = 30 * 86_400
 _BINS_PER_DECADE = 4
-_TICKS_S = (
-    (0.001, "1 ms"),
-    (0.01, "10 ms"),
-    (0.1, "100 ms"),
-    (1.0, "1 s"),
-    (10.0, "10 s"),
-    (60.0, "1 min"),
-    (600.0, "10 min"),
-    (3_600.0, "1 h"),
-    (36_000.0, "10 h"),
-    (259_200.0, "3 d"),
-    (2_592_000.0, "30 d"),
-)
-
-
-def figure(width: float = 9.0, height: float = 4.8) -> tuple[Figure, Axes]:
-    """An empty picture. Raises `EventideError` when matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise EventideError('pictures need matplotlib: install "eventide[pictures]"') from None
-    drawn = _picture(Figure)(figsize=(width, height), layout="constrained")
-    axes = drawn.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    return drawn, axes
-
-
-@cache
-def _picture(figure: type[Figure]) -> type[Figure]:
-    """A figure that notebooks show by itself, without pyplot."""
-
-    class Picture(figure):  # type: ignore[valid-type, misc] # known only when matplotlib is there
-        def _repr_png_(self) -> bytes:
-            return png(self, dpi=60)
-
-    return Picture
-
-
-def png(picture: Figure, dpi: int = 130) -> bytes:
-    """A picture as a PNG file, without the name of the program that drew it."""
-    buffer = BytesIO()
-    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, line: str = "watermark") -> Figure:
@@ -102,7 +58,8 @@ def arrival_against_event_time(events: pl.DataFrame, title: str | None = None, l
     notes = "; ".join(text for text in told if text)
     axes.annotate(notes, (0.99, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
     axes.legend(loc="upper left", fontsize=8, frameon=False, markerscale=2.5)
-    _dates(drawn, axes, both=True)
+    date_axis(axes.xaxis)
+    date_axis(axes.yaxis)
     return drawn
 
 
@@ -160,14 +117,11 @@ def lateness_histogram(events: pl.DataFrame, keyed_by: str = "device", counted: 
     steps = range(decades * _BINS_PER_DECADE + 1)
     edges = [0.0, *(least_s * 10 ** (step / _BINS_PER_DECADE) for step in steps)]
     axes.hist(series, bins=edges, stacked=True, label=names, color=list(_LINES[: len(series)]))
-    axes.set_xscale("symlog", linthresh=least_s)
     furthest_s = max(60 * least_s, float(near["s"].max() or 0) * 1.1)  # type: ignore[arg-type] # a column of floats
-    ticks = [(at, text) for at, text in _TICKS_S if least_s <= at <= furthest_s]
-    axes.set_xticks([0.0, *(at for at, _ in ticks)], ["0", *(text for _, text in ticks)])
-    axes.minorticks_off()
+    length_axis(axes, least_s, furthest_s)
     axes.set_xlim(0, furthest_s)
     middle = near["s"].median()
-    axes.set_title(f"Half of the events arrive within {_length(float(middle or 0))}", loc="left")  # type: ignore[arg-type]
+    axes.set_title(f"Half of the events arrive within {length_text(float(middle or 0) * 1e6)}", loc="left")  # type: ignore[arg-type]
     told = [_left_out(events, within), f"{_events(ahead)} dated ahead of arrival drawn at 0" if ahead else ""]
     notes = "; ".join(text for text in told if text)
     axes.set_xlabel("arrival time less event time" + (f"\n({notes})" if notes else ""))
@@ -229,7 +183,7 @@ def windows_of(
     axes.set_ylabel(", ".join(columns) + (f" ({unit})" if unit else ""))
     axes.set_xlabel("event time (UTC)")
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.18))
-    _dates(drawn, axes)
+    date_axis(axes.xaxis)
     return drawn
 
 
@@ -295,26 +249,9 @@ def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figu
     axes.plot(mean["window_start"].to_list(), mean["share"].to_list(), color=_LINES[5], label="mean of all keys")
     axes.set_xlabel("window (UTC)")
     axes.legend(fontsize=8, frameon=False)
-    _dates(drawn, axes)
+    date_axis(axes.xaxis)
     return drawn
-
-
-def _dates(drawn: Figure, axes: Axes, *, both: bool = False) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    for axis in (axes.xaxis, axes.yaxis) if both else (axes.xaxis,):
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-        axis.set_major_locator(locator)
-        axis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _windows(count: int) -> str:
     return "1 window" if count == 1 else f"{count:,} windows"
-
-
-def _length(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.history.pictures import png
+from eventide.figures import png
 from eventide.plan.html import table
 
 if TYPE_CHECKING:
