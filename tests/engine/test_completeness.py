@@ -75,6 +75,8 @@ def results(made: et.Stream, rows: pl.DataFrame, size: int, workers: int = 1, re
         stream(et.tumbling("5s"), clock=KEY, lateness="3s"),
         stream(et.tumbling("5s"), strategy=et.adaptive(0.05)),
         stream(et.tumbling("5s"), fill="empty"),
+        stream(et.sliding("2s", "1s"), fill="empty", lateness="3s"),
+        stream(et.tumbling("1s"), clock=KEY, fill="empty", lateness="3s", early=et.on_change()),
         stream(et.global_window()),
         scored(et.tumbling("5s")),
         scored(et.sliding("5s", "2s"), clock=KEY),

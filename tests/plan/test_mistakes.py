@@ -101,6 +101,17 @@ def test_an_alert_among_the_rows_of_a_join_is_refused_in_text_too() -> None:
         et.Stream.from_yaml(msgspec.yaml.encode(tree).decode()).check()
 
 
+def test_empty_windows_are_refused_where_there_is_no_grid_and_taken_beside_lateness_and_early_results() -> None:
+    timed = et.read_csv("r.csv", schema=SCHEMA).event_time("at", et.bounded("2s")).group_by("k")
+    for window in (et.session("5s"), et.count_window(3), et.global_window()):
+        with pytest.raises(et.PlanError, match='fill="empty" is for tumbling, sliding and calendar windows. Leave it'):
+            timed.window(window, fill="empty").agg(n=et.count()).check()
+    for early in (None, et.on_change(), et.every("1s")):
+        taken = timed.window(et.tumbling("5s"), lateness="5s", early=early, fill="empty").agg(n=et.count())
+        taken.check()
+        assert "show as empty, final 5s behind their end" in str(taken.explain())
+
+
 def plans() -> Iterator[et.Stream]:
     def read(name: str) -> et.Stream:
         return et.read_csv("r.csv", schema=SCHEMA, name=name).event_time(

@@ -199,6 +199,21 @@ def test_a_corrected_window_counts_its_corrections_and_names_what_closed_it() ->
     assert "it takes corrections until the watermark reaches 2026-01-01 11:05:00" in str(hand)
 
 
+def test_an_empty_window_that_may_still_be_corrected_says_so() -> None:
+    timed = source([("a", "1:00", "1:00", 1.0), ("b", "16:00", "16:00", 1.0)]).event_time("at", et.bounded("10s"))
+    windows = timed.group_by("device").window(et.tumbling("5m"), lateness="1h", fill="empty")
+    hand = Hand(windows.agg(n=et.count(), s=col("x").sum())).read("log").asked()
+    found = hand.explain(key="a", at=START + timedelta(minutes=5))
+    assert (found.state, found.corrections, found.content) == ("closed", 0, {"n": 0, "s": None})
+    assert "no event has come into it so far: its row shows it empty" in str(found)
+    assert "it takes corrections until the watermark reaches 2026-01-01 11:10:00" in str(found)
+    full = hand.explain(key="a", at=START)
+    assert (full.state, full.content) == ("closed", {"n": 1, "s": 1.0})
+    assert "so far" not in str(full)
+    unknown = hand.explain(key="b", at=START)
+    assert unknown.state != "closed"
+
+
 LATE: list[Row] = [
     ("a", "1:00", "1:00", 1.0),
     ("b", "5:30", "5:30", 1.0),

@@ -288,7 +288,7 @@ class Pipeline:
             return None
         behind = shown_at(progress, self.detection.delay_us)
         steps = behind_front(self.plan).after
-        return Shown(behind, None if admitted is None else late_of(self.keys, marked(admitted), steps))
+        return Shown(behind, None if admitted is None else late_of(self.keys, marked(admitted), steps), own=False)
 
     def _give_released(self, outputs: Outputs, released: Released, shown: Shown | None) -> None:
         """Events that detection has put in order go on, as one log without disorder."""

@@ -243,12 +243,8 @@ def _settings(query: WindowedAggregate) -> Iterator[Problem]:
         )
     if isinstance(window, Session) and isinstance(query.early, EveryInterval):
         yield Problem("window", "sessions give early results on change only", "Use early=et.on_change()")
-    if query.fill_empty and (revised or not isinstance(window, Sliding | Calendar)):
-        yield Problem(
-            "window",
-            'fill="empty" is for tumbling, sliding and calendar windows without lateness or early results',
-            "Leave it out",
-        )
+    if query.fill_empty and not isinstance(window, Sliding | Calendar):
+        yield Problem("window", 'fill="empty" is for tumbling, sliding and calendar windows', "Leave it out")
 
 
 def _completeness(plan: Plan, query: WindowedAggregate) -> Iterator[Problem]:

@@ -194,7 +194,8 @@ def _windows(query: WindowedAggregate) -> Iterator[str]:
         )
         yield f"early       results before a window is complete, {often}"
     if query.fill_empty:
-        yield "fill        windows in which a known key sent nothing show as empty"
+        until = f", final {duration_text(allowed)} behind their end" if allowed else ""
+        yield f"fill        windows in which a known key sent nothing show as empty{until}"
     if query.completeness:
         yield "complete    each row says what share of its events is expected to be in it"
     for name, aggregate in query.aggregates:

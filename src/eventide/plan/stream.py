@@ -252,8 +252,9 @@ class Grouped:
         `lateness` is how long after its end a window takes corrections; `late` what happens to events behind that:
         `"side"` (to the `late` output), `"drop"` (counted only), or `"update"`, the default with a lateness, which is
         `"side"` and insists on one. `early` asks for results before the window is complete. `fill="empty"` gives rows
-        for windows in which a known key had no event. `completeness` adds a column with the share of a window's events
-        that are expected to be in it when its row goes out (docs/lateness.md).
+        for windows in which a known key had no event, at their end; they are corrected like any other
+        (docs/lateness.md). `completeness` adds a column with the share of a window's events that are expected to be in
+        it when its row goes out (docs/lateness.md).
         """
         allowed_us = lateness_us(lateness)
         policy: LatePolicy = late or ("update" if allowed_us else "side")

@@ -157,6 +157,14 @@ class Moment:
         identity = [name for name in ("window_start", "log", "window_number") if name in rows.columns]
         return rows.unique(identity, keep="last", maintain_order=True)
 
+    def is_empty_so_far(self, code: int | None, window: int) -> bool:
+        """True where the empty row of a window (by its number) is out and may still be corrected."""
+        held, step = self.saved.frames.get("windows.windows"), self.pipeline.windows
+        if held is None or step is None or code is None or "_window" not in held.columns:
+            return False
+        mine = held.filter((pl.col(CODE) == code) & (pl.col("_window") == window))
+        return mine.height > 0 and not mine.get_column(step.number).fill_null(0)[0]
+
     def rows_of(self, output: str, key: Key) -> pl.DataFrame | None:
         """The kept rows of an output for a key; None when the output was not kept or lost the key columns."""
         frame = self.outputs.get(output)

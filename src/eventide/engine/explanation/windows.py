@@ -201,7 +201,7 @@ class AskedWindow:
             yield self._past_line()
         if corrections:
             yield f"corrected {corrections} {'time' if corrections == 1 else 'times'} after its first result"
-        yield from self._closed_lines(end)
+        yield from self._closed_lines(start, end)
         yield from self._late_line(start, end)
 
     def _open_lines(self, end: int, found: Holding | None) -> Iterator[str]:
@@ -227,6 +227,8 @@ class AskedWindow:
             yield "no event of this key was ever accepted"
         else:
             yield "it never had an event: nothing came out for it"
+            if self.moment.query.fill_empty:
+                yield "empty windows show from the key's first window on, up to the last that has any event"
             near = [] if self.kept is None else sorted(one for one in instants(self.kept, "window_start") if one)
             before = [one for one in near if one < start]
             after = [one for one in near if one >= end]
@@ -240,13 +242,22 @@ class AskedWindow:
             return "no result was kept for it: it had no event, or a filter behind the windows left its result out"
         return "it is not in the state any more and no results were kept here: its result is out, or it had no event"
 
-    def _closed_lines(self, end: int) -> Iterator[str]:
+    def _is_empty_so_far(self, start: int) -> bool:
+        window = self.moment.query.window
+        if not self.moment.query.fill_empty or isinstance(window, Session | Count):
+            return False
+        number = pl.select(grid_of(window).last(pl.lit(start, dtype=pl.Int64))).item()
+        return self.moment.is_empty_so_far(self.code, number)
+
+    def _closed_lines(self, start: int, end: int) -> Iterator[str]:
         allowed_us = self.moment.query.lateness.allowed_us
         closed_at = f"{watermark_text(self.watermark)} has reached its end"
         if self.watermark == END_OF_TIME:
             closed_at = "the input has ended, so every window has closed"
         yield closed_at
         if allowed_us and self.watermark < end + allowed_us:
+            if self._is_empty_so_far(start):
+                yield "no event has come into it so far: its row shows it empty"
             yield f"it takes corrections until the watermark reaches {instant_text(end + allowed_us)}"
         if self.reread and self.moment.had_events:
             yield from self._closer_lines(end)

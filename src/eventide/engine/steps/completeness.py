@@ -20,17 +20,26 @@ _LONGEST_US = 2**61
 
 
 def how_complete(
-    due: pl.DataFrame, number: str, progress: Progress, shares: Shares, rows: pl.DataFrame | None
+    due: pl.DataFrame,
+    number: str,
+    progress: Progress,
+    shares: Shares,
+    rows: pl.DataFrame | None,
+    *,
+    own_places: bool = True,
 ) -> pl.Series:
     """The column `completeness` of windows that are due; `number` is the column with how many events they hold. `rows`
-    are those of the batch; None: not a row made them due but a heartbeat, silence or the end.
+    are those of the batch; None: not a row made them due but a heartbeat, silence or the end. `own_places`: the places
+    of what is due are those of the progress.
     """
     last = 0 if rows is None else shares.rows
     codes, phase = due.get_column(CODE), due.get_column("phase")
     # windows that share one watermark come in order of their ends and need no place of their own: it is found here
     reached_at = progress.place(codes, due.get_column("window_end")).alias("at")
     given = pl.DataFrame([due.get_column("place").cast(pl.Int64), phase, reached_at])
-    first = pl.when(pl.col("phase") == FIRST).then("at")
+    # an empty window may show later than its end was reached: where a key becomes known from it on
+    at = pl.max_horizontal("at", "place") if own_places else pl.col("at")
+    first = pl.when(pl.col("phase") == FIRST).then(at)
     places = given.select(pl.coalesce(first, "place").clip(lower_bound=0)).to_series()
     shown = progress.before_rows(codes, (places + 1).clip(upper_bound=last))
     least = pl.when(pl.lit(places) >= last).then(pl.lit(progress.least, dtype=pl.Int64))

@@ -2,7 +2,7 @@
 
 Law: the rows that go out are those of an engine that takes one event at a time (decision 0004). Each (key, window)
 has a sequence of entries - what was there before, new events, the moments at which it is due - and a running merge
-gives its content at each.
+gives its content at each. A window that shows although it is empty is one without events (decision 0035).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import polars as pl
 from eventide.engine.aggregates import AggregateState, stack
 from eventide.engine.clocks import Progress
 from eventide.engine.keys import CODE
+from eventide.engine.steps.empty import EmptyWindows
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, PLACE, Judged, no_late
 from eventide.engine.steps.results import CLOSING, EARLY, FIRST, REVISION
@@ -32,11 +33,14 @@ class RevisedWindows:
     """Tumbling, sliding, calendar and global windows with corrections and early results.
 
     The state is a row for each (key, window): the terms, `next` (the next revision) and `dirty` (changed since its last
-    row; kept for early results at intervals).
+    row; kept for early results at intervals). Where empty windows show, those that are out and not final have one too.
     """
 
-    def __init__(self, grid: Grid, state: AggregateState, allowed_us: int, early: Early | None) -> None:
+    def __init__(
+        self, grid: Grid, state: AggregateState, allowed_us: int, early: Early | None, empty: EmptyWindows | None = None
+    ) -> None:
         self._grid = grid
+        self._empty = empty
         self._state = state
         self._allowed_us = allowed_us
         self._early = early
@@ -79,7 +83,8 @@ class RevisedWindows:
         if entries is None:
             return []
         told = running_merge(self._state, entries, _GROUP, ["place", "phase"])
-        told = told.filter(pl.col(self._rows_name).fill_null(0) > 0)
+        if self._empty is None:
+            told = told.filter(pl.col(self._state.number).fill_null(0) > 0)
         told = told.with_columns((pl.col("gives") & (pl.col("phase") != CLOSING)).cum_sum().over(_GROUP).alias("given"))
         first = pl.col("next").forward_fill().over(_GROUP).fill_null(0)
         told = told.with_columns((first + pl.col("given").cast(pl.Int64) - 1).alias("revision"))
@@ -98,10 +103,6 @@ class RevisedWindows:
         marks = [is_final.alias("final"), pl.col("is_early").alias("early"), pl.lit("upsert").alias("op")]
         return [due.with_columns(*bounds, *marks)]
 
-    @property
-    def _rows_name(self) -> str:
-        return self._state.terms[0].name
-
     def _entries(self, accepted: pl.DataFrame | None, progress: Progress) -> pl.DataFrame | None:
         """The sequences of all windows that something happens to in this batch."""
         parts: list[pl.DataFrame] = []
@@ -110,9 +111,12 @@ class RevisedWindows:
         windows = [part.select(_GROUP) for part in parts]
         if self.held is not None:
             windows.append(self.held.select(_GROUP))
+        shown = None if self._empty is None else self._empty.come(accepted, self.held, progress)
+        if shown is not None:
+            windows.append(shown.select(_GROUP))
         if not windows:
             return None
-        moments = self._moments(pl.concat(windows).unique(), progress)
+        moments = self._moments(pl.concat(windows).unique(), progress, _shown(shown, parts))
         touched = pl.concat(
             [moments.filter(pl.col("phase").is_not_null()).select(_GROUP), *windows[: len(parts)]]
         ).unique()
@@ -128,9 +132,9 @@ class RevisedWindows:
     def _empty_held(self) -> pl.DataFrame:
         return pl.DataFrame(schema={CODE: pl.Int64(), WINDOW: pl.Int64(), "next": pl.Int64(), "dirty": pl.Boolean()})
 
-    def _moments(self, windows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
+    def _moments(self, windows: pl.DataFrame, progress: Progress, shown: pl.DataFrame | None) -> pl.DataFrame:
         """When windows are due: a first result, and a closing row where that comes later. Phase null: not in this
-        batch.
+        batch. `shown` says from which place on empty windows show, and where events behind the end bring them out.
         """
         codes = windows.get_column(CODE)
         ends = windows.select(self._grid.end(pl.col(WINDOW)).alias("end")).to_series()
@@ -138,10 +142,13 @@ class RevisedWindows:
         placed = windows.with_columns(
             progress.place(codes, ends).alias("first"), progress.place(codes, lasting).alias("final_place")
         )
+        if shown is not None:
+            placed = _once_shown(placed, shown)
         first = placed.filter(pl.col("first") >= 0).with_columns(
             pl.col("first").alias("place"), pl.lit(FIRST).alias("phase")
         )
-        closing = placed.filter((pl.col("final_place") >= 0) & (pl.col("final_place") > pl.col("first")))
+        behind = pl.col("first") if shown is None else pl.coalesce("out", "first")
+        closing = placed.filter((pl.col("final_place") >= 0) & (pl.col("final_place") > behind))
         closing = closing.with_columns(pl.col("final_place").alias("place"), pl.lit(CLOSING).alias("phase"))
         neither = placed.with_columns(pl.lit(None, dtype=pl.Int64).alias("place"), pl.lit(None).alias("phase"))
         columns = [*_GROUP, pl.col("place"), pl.col("phase").cast(pl.Int64), "final_place"]
@@ -202,15 +209,44 @@ class RevisedWindows:
         if self.held is not None:
             rest = self.held.join(told.select(_GROUP).unique(), on=_GROUP, how="anti")
             states = stack([rest, states])
-        self.held = states if states.height else None
+        # empty windows need to know the columns of a state, even while none is held
+        self.held = states if states.height or self._empty is not None else None
 
     def snapshot(self) -> dict[str, pl.DataFrame]:
         """The state as frames."""
-        return {} if self.held is None else {"windows": self.held}
+        frames = {} if self.held is None else {"windows": self.held}
+        return frames if self._empty is None else {**frames, "empty": self._empty.snapshot()}
 
     def restore(self, frames: dict[str, pl.DataFrame]) -> None:
         """Take the state of a snapshot."""
         self.held = frames.get("windows")
+        if self._empty is not None and "empty" in frames:
+            self._empty.restore(frames["empty"])
+
+
+def _shown(come: pl.DataFrame | None, parts: list[pl.DataFrame]) -> pl.DataFrame | None:
+    """Windows that show, with the place of the first event that itself brings them out behind their end."""
+    if come is None:
+        return None
+    behind = [part.filter(pl.col("gives") & ~pl.col("is_early")) for part in parts if "gives" in part.columns]
+    behind = [part.select(*_GROUP, "place") for part in behind]
+    if not behind:
+        return come.with_columns(pl.lit(None, dtype=pl.Int64).alias("revised"))
+    revised = pl.concat(behind).group_by(_GROUP).agg(pl.col("place").min().alias("revised"))
+    return come.join(revised, on=_GROUP, how="left")
+
+
+def _once_shown(placed: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """First results not before windows show, and none of a window that an event has brought `out` by then."""
+    known = placed.join(shown, on=_GROUP, how="left")
+    first = pl.max_horizontal("first", pl.when(pl.col("first").is_not_null()).then("shown"))
+    out = (pl.col("revised") <= first).fill_null(False)
+    return known.select(
+        *_GROUP,
+        pl.when(~out).then(first).alias("first"),
+        pl.when(out).then(pl.col("revised") - 1).alias("out"),
+        "final_place",
+    )
 
 
 def _one_an_instant(entries: pl.DataFrame) -> pl.DataFrame:

@@ -57,11 +57,13 @@ class Kind:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What tells how complete windows are, where rows are put in order in front of them: how far the door had come by
-    the place of each row in its batch, and the rows that were late there. `late` is None where no row came.
+    the place of each row in its batch, and the rows that were late there. `late` is None where no row came. `own` is
+    true where nothing puts rows in order: then places are those of the windows too.
     """
 
     progress: Progress
     late: pl.DataFrame | None
+    own: bool = True
 
 
 class WindowStep:
@@ -93,6 +95,11 @@ class WindowStep:
         """The columns that the aggregates take from a row."""
         return self._results.aggregates.state.inputs
 
+    @property
+    def number(self) -> str:
+        """The column of a state with the number of its events."""
+        return self._results.aggregates.state.number
+
     def on_batch(self, log: str, rows: pl.DataFrame, progress: Progress, shown: Shown | None = None) -> Judged:
         """Judge and add the rows of a batch; results are rows ready to go out. `shown` tells how complete they are
         where it is not the rows and their progress that do.
@@ -122,6 +129,8 @@ class WindowStep:
 
     def on_progress(self, progress: Progress) -> Iterable[pl.DataFrame]:
         """Rows of what came due without new events."""
+        if self._top is not None:
+            self._top.see(None)
         return self._staged(self._stages(progress)[1:] or [progress])
 
     def _stages(self, progress: Progress) -> list[CommonProgress]:
@@ -168,8 +177,8 @@ class WindowStep:
             return []
         rows = stack(due) if due else self._nothing_due
         if self.shares is not None:
-            number = self._results.aggregates.state.number
-            rows = rows.with_columns(how_complete(rows, number, shown.progress, self.shares, shown.late))
+            told = how_complete(rows, self.number, shown.progress, self.shares, shown.late, own_places=shown.own)
+            rows = rows.with_columns(told)
         return [self._results.make(rows)] if due else []
 
     @property
@@ -210,7 +219,7 @@ class WindowStep:
         for number, part in enumerate(self._all):
             part.restore({name: self._share(frame, number) for name, frame in frames.items()})
         if self._top is not None and frames.get("empty", _NOTHING).height:
-            self._top.window = frames["empty"].get_column("top")[0]
+            self._top.begin(frames["empty"].get_column("top").max())  # type: ignore[arg-type] # integers
 
     def come_home(self) -> None:
         """Bring the states of other processes here, before those end."""
@@ -279,13 +288,15 @@ def _kind(query: WindowedAggregate, keys: KeyCount, state: AggregateState, memor
         case _:
             grid = grid_of(window)
     settled = grid.end_at if isinstance(grid, CalendarGrid) else None
+    top = Top(grid, allowed_us) if query.fill_empty else None
+
+    def empty() -> EmptyWindows | None:
+        return None if top is None else EmptyWindows(top)
+
     if allowed_us or early is not None:
-        return Kind(lambda: RevisedWindows(grid, state, allowed_us, early), grid.reach_us, settled=settled)
+        return Kind(lambda: RevisedWindows(grid, state, allowed_us, early, empty()), grid.reach_us, top, settled)
     kind = DisjointWindows if grid.slices_per_window == grid.slices_per_slide else OverlappingWindows
-    if not query.fill_empty:
-        return Kind(lambda: kind(grid, keys, state, None, memory), grid.reach_us, settled=settled)
-    top = Top(grid)
-    return Kind(lambda: kind(grid, keys, state, EmptyWindows(top), memory), grid.reach_us, top, settled)
+    return Kind(lambda: kind(grid, keys, state, empty(), memory), grid.reach_us, top, settled)
 
 
 def is_revised(query: WindowedAggregate) -> bool:

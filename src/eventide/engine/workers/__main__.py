@@ -76,7 +76,7 @@ class _Desk:
         values = asked.values
         self.keys.size = int(values["size"])
         if self.kind.top is not None:
-            self.kind.top.window = values["top"]
+            self.kind.top.begin(values["top"], asked.frames.get("rises"))
         progress = unpacked(values, asked.frames)
         judged = self._worked(asked, progress)
         self._settle()

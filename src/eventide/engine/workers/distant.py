@@ -76,7 +76,8 @@ class DistantWindows:
     def _ask(self, kind: str, values: Mapping[str, Any], progress: Progress, frames: Frames) -> int:
         moved, moves = packed(progress)
         shared = {"size": self._keys.size, "top": None if self._top is None else self._top.window}
-        return self._worker.ask(kind, {**values, **moved, **shared}, {**frames, **moves})
+        rises = {} if self._top is None or not self._top.rises.height else {"rises": self._top.rises}
+        return self._worker.ask(kind, {**values, **moved, **shared}, {**frames, **moves, **rises})
 
     def _answer(self, number: int) -> Message:
         return self._worker.answer(number)
