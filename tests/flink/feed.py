@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is not in its __all__
 from confluent_kafka.cimpl import NewTopic
 
 import eventide as et
@@ -78,8 +78,27 @@ def write_files(folder: Path, parts: list[list[Row]]) -> str:
     return str(folder / "*.csv")
 
 
+def await_marks(address: str, topic: str, wait_us: int = 60_000_000) -> None:
+    """Wait until readers of committed messages see a topic to its end: Kafka answers a commit first, and writes it into
+    the partitions then. A transaction that stays open fails the test.
+    """
+    admin, clock, never = AdminClient({"bootstrap.servers": address, "log_level": 0}), SystemClock(), threading.Event()
+    places = [TopicPartition(topic, number) for number in admin.list_topics(topic, timeout=30).topics[topic].partitions]
+
+    def ends(isolation: IsolationLevel) -> list[int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client has no type for it
+        asked = admin.list_offsets(dict.fromkeys(places, latest), isolation_level=isolation)
+        return [asked[place].result().offset for place in places]
+
+    until_us = clock.now_us() + wait_us
+    while ends(IsolationLevel.READ_COMMITTED) < ends(IsolationLevel.READ_UNCOMMITTED):
+        assert clock.now_us() < until_us, f"{topic} has a transaction without an end"
+        clock.wait(never, 20_000)
+
+
 def read_topic(address: str, topic: str, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """What consumers that read committed messages see in a topic, in the types of an output."""
+    await_marks(address, topic)
     schema = et.schema({name: _KINDS.get(type(dtype), int) for name, dtype in columns.items()})
     out = et.read_kafka(topic, servers=address, schema=schema, bounded=True).run(show=False)
     assert out.dead_letters.is_empty(), out.dead_letters
@@ -88,6 +107,7 @@ def read_topic(address: str, topic: str, columns: Mapping[str, pl.DataType]) -> 
 
 def compacted(address: str, topic: str) -> tuple[list[Row], int]:
     """What compaction leaves of a topic of one partition: the last value of each key; and how many tombstones came."""
+    await_marks(address, topic)
     reading = {"bootstrap.servers": address, "group.id": "compaction", "auto.offset.reset": "earliest", "log_level": 0}
     consumer = Consumer({**reading, "enable.partition.eof": True, "isolation.level": "read_committed"})
     consumer.subscribe([topic])

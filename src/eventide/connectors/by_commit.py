@@ -42,8 +42,10 @@ class ByCommit:
             self._frames = []
 
     def close(self) -> None:
-        self.commit()
-        self._close()
+        try:
+            self.commit()
+        finally:
+            self._close()
 
     def abort(self) -> None:
         self._frames = []

@@ -297,8 +297,17 @@ def _outputs(plan: Plan, columns: Columns) -> Iterator[Problem]:
         yield Problem("output", f"two outputs are named {name!r}", "Give each its own name")
     for write in plan.writes:
         yield from _own(f"sink {write.sink.name}", write.sink)
+        yield from _replaced(write.sink, [one.source for one in plan.inputs])
         if write.output not in plan.outputs:
             yield Problem("write", f"there is no output {write.output!r}", f"Outputs are {', '.join(plan.outputs)}")
+
+
+def _replaced(sink: object, sources: Sequence[object]) -> Iterator[Problem]:
+    """What the run reads must not become what it writes."""
+    for source in sources:
+        if hasattr(sink, "replaces") and sink.replaces(source):
+            what = "it would put its file where a source reads: events would be lost, or results read"
+            yield Problem(f"sink {getattr(sink, 'name', sink)}", what, "Write to another path")
 
 
 def _own(where: str, connector: object) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -250,9 +251,10 @@ class Durable:
             ) from None
 
     def close(self) -> None:
-        """Release the sinks."""
-        for writer in self._writers.values():
-            writer.close()
+        """Release the sinks, whatever becomes of one of them."""
+        with ExitStack() as held:
+            for writer in reversed(self._writers.values()):
+                held.callback(writer.close)
 
 
 @cache

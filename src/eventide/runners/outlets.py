@@ -6,6 +6,7 @@ Law: every frame of an output goes to all its sinks, in order; nothing is droppe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -48,14 +49,16 @@ class Outlets:
             self.uncommitted = False
 
     def close(self) -> None:
-        """Commit and release all sinks."""
-        for writer in self._all():
-            writer.close()
+        """Commit and release all sinks, whatever becomes of one of them."""
+        with ExitStack() as held:
+            for writer in reversed(self._all()):
+                held.callback(writer.close)
 
     def abort(self) -> None:
-        """Release all sinks without making the rest visible."""
-        for writer in self._all():
-            writer.abort()
+        """Release all sinks without making the rest visible, whatever becomes of one of them."""
+        with ExitStack() as held:
+            for writer in reversed(self._all()):
+                held.callback(writer.abort)
 
     def deliveries(self) -> dict[str, dict[str, int]]:
         """What became of the messages of sinks that notify, by target."""

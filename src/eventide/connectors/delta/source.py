@@ -73,7 +73,7 @@ def newest(path: str) -> int:
     try:
         return int(delta.DeltaTable(path, storage_options=_impatient(path)).version())
     except (OSError, delta.exceptions.DeltaError) as fault:
-        text = f"cannot read the Delta table {path}: {first_line(fault)}. {_REMEDY}"
+        text = f"cannot read the Delta table {path}: {first_line(fault)}. {_remedy(path)}"
         raise source_fault(text, fault, distant=is_remote(path)) from None
 
 
@@ -83,12 +83,15 @@ def scan(path: str, version: int | None) -> pl.LazyFrame:
     try:
         table = delta.DeltaTable(path, version=version, storage_options=_impatient(path))
     except delta.exceptions.DeltaError as fault:
-        raise SourceError(f"cannot read the Delta table {path}: {first_line(fault)}. {_REMEDY}") from None
+        which = "" if version is None else f"version {version} of "
+        raise SourceError(f"cannot read {which}the Delta table {path}: {first_line(fault)}. {_remedy(path)}") from None
     options: dict[str, object] = {**storage_options(path), "max_retries": 1}
     return pl.scan_delta(table, storage_options=options if is_remote(path) else None)
 
 
-_REMEDY = "Check that its store answers, and the rights there"
+def _remedy(path: str) -> str:
+    where = "that its store answers, and the rights there" if is_remote(path) else "the path and its permissions"
+    return f"Is there a table with that version? Check {where}"
 
 
 def _impatient(path: str) -> dict[str, str]:

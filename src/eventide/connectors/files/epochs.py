@@ -30,7 +30,19 @@ def open_files(path: str, form: Format, disk: Disk) -> EpochWriter:
     """The writer of a sink's path."""
     if is_folder(path):
         return PartFiles(remote_path(path) if is_remote(path) else Path(path), form, disk)
+    check_place(Path(path))
     return GrownTable(Path(path), disk) if form == "parquet" else GrownText(Path(path), form, disk)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a folder, and a device or pipe, in whose place a file would be put. Raises `SinkError`."""
+    try:
+        if path.is_dir():
+            raise SinkError(f"cannot write {path}: it is a folder. Name a file in it, or end the path with a slash")
+        if path.exists() and not path.is_file():
+            raise SinkError(f"cannot write {path}: it is a device or a pipe, which a file would replace. Name a file")
+    except OSError as fault:
+        raise SinkError(f"cannot write {path}: {fault.strerror}. Check the folder and its permissions") from None
 
 
 class GrownText:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +55,20 @@ def files_of(path: str) -> list[Path]:
         return [Path(path)]
     pattern = str(Path(path) / "*") if Path(path).is_dir() else path
     return sorted(Path(found) for found in glob(pattern, recursive=True) if Path(found).is_file())
+
+
+def holds(path: str, file: Path) -> bool:
+    """True when a file is one of those that a path, folder or pattern stands for, or would be once it is there."""
+    if path == "-" or is_remote(path):
+        return False
+    place, wanted = file.resolve(), Path(path).resolve()
+    if Path(path).is_dir():
+        return place.parent == wanted and not place.name.startswith(".")
+    if not stands_for_many(path):
+        return place == wanted
+    return place in (one.resolve() for one in files_of(path)) or (
+        place.parent == wanted.parent and fnmatchcase(place.name, wanted.name)
+    )
 
 
 def check_settings(*, follow: bool, one_log: bool) -> None:

@@ -21,9 +21,12 @@ from typing import BinaryIO
 import polars as pl
 
 from eventide.connectors.files.encoding import Format, write_rows
-from eventide.connectors.files.epochs import is_folder, open_files
+from eventide.connectors.files.epochs import check_place, is_folder, open_files
+from eventide.connectors.files.logs import holds
+from eventide.connectors.files.parquet import ParquetFiles
 from eventide.connectors.files.parquet_groups import ParquetGroups
 from eventide.connectors.files.remote import missing_extra
+from eventide.connectors.files.source import TextFiles
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Writer, is_remote, place_of, remote_path
 
@@ -53,6 +56,12 @@ class FileSink:
     def name(self) -> str:
         return f"{self.format} file {self.path}"
 
+    def replaces(self, source: object) -> bool:
+        """True when the file that it puts in place is one that a source reads."""
+        if is_folder(self.path) or not isinstance(source, TextFiles | ParquetFiles):
+            return False
+        return holds(source.path, Path(self.path))
+
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
         if is_folder(self.path):
             parts = open_files(self.path, self.format, place_of(self.path)[0])
@@ -71,10 +80,9 @@ class FileWriter:
     def __init__(self, path: Path, form: Format) -> None:
         self._path = path.resolve()
         self._beside = beside(self._path, "writing")
+        check_place(path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.is_dir():
-                raise SinkError(f"cannot write {path}: it is a folder. Name a file in it")
             self._file = _claimed(self._beside)
             self._rows: _Lines | ParquetGroups = (
                 ParquetGroups(self._path) if form == "parquet" else _Lines(self._file, form)

@@ -87,9 +87,9 @@ def connection(servers: Servers, settings: Mapping[str, Setting] | None) -> Conn
     return Connection(named, tuple(sorted((settings or {}).items())))
 
 
-def check_topic(topic: str) -> None:
+def check_topic(topic: object) -> None:
     """Refuse what Kafka does not take as the name of a topic."""
-    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic) or topic in (".", ".."):
         raise ValueError(f"topic {topic!r} is not a name that Kafka takes: letters, digits, dot, underscore and hyphen")
 
 

@@ -5,7 +5,7 @@ Law: nothing is connected before the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -80,7 +80,7 @@ def read_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
         positive_us(patience, "patience"),
     )
     parser = MessageParser(rules, format, arrival, record_max_bytes, tuple(header), reading.extra)
-    topics = (topic,) if isinstance(topic, str) else tuple(topic)
+    topics = (topic,) if isinstance(topic, str) or not isinstance(topic, Iterable) else tuple(topic)
     return Stream.from_source(KafkaTopics(topics, connection(servers, settings), parser, reading, name))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from eventide.connectors.mongodb.rows import Instants
 
 _EPOCHS = "_eventide_epochs"
+_PATIENCE_S = 30
 _WAITS_S = (0.1, 0.2, 0.5, 1, 2, 4, 8, 8, 8)
 _DOCUMENT_MOST_BYTES = 16 * 2**20
 _DUPLICATE = 11000
@@ -164,13 +165,17 @@ class MongoStore:
         """Do work; while the server is away it is tried again, about half a minute long. Work may be done again."""
         from pymongo.errors import AutoReconnect, DocumentTooLarge, OperationFailure, PyMongoError, WriteConcernError
 
+        away_since: float | None = None
         for wait_s in (*_WAITS_S, None):
             try:
                 self._client = self._client or self._sink.deployment.connect()
                 return work(self._client)
             except (AutoReconnect, WriteConcernError) as fault:
                 self.close()
-                if wait_s is None:
+                away_since = time.monotonic() if away_since is None else away_since
+                if (
+                    wait_s is None or time.monotonic() - away_since > _PATIENCE_S
+                ):  # looking for a server takes time, too
                     raise SinkError(
                         f"cannot write to {self._sink.name}: {_plain(fault)}. Check that the server runs, its address, "
                         "and that a majority of the replica set is there"

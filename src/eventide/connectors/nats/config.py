@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from eventide.connectors.nats.credentials import check_credentials
 from eventide.errors import EventideError
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
 _CONNECT_S = 5
+_SCHEMES = ("", "nats", "tls", "ws", "wss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,12 @@ class Server:
                 "servers= holds a user, a password or a token, which would stand in plans and logs: put the whole text "
                 "into an environment variable and name it with env=, or use credentials="
             )
+        for one in (self.servers or "").split(","):
+            scheme = one.strip().rpartition("://")[0]
+            if self.servers is not None and (not one.strip() or scheme not in _SCHEMES):
+                raise ValueError(
+                    f'servers={self.servers!r} is no address of NATS: write for example "nats://host:4222"'
+                )
 
     async def connect(self, fault: type[EventideError]) -> Client:
         """A connection. Raises the given error when waiting would not help, else what the client raises."""
@@ -47,7 +56,10 @@ class Server:
         text = self.servers if self.env is None else os.environ.get(self.env)
         if not text:
             raise fault(f"the environment variable {self.env} is not set: it must hold where NATS is")
-        settings: dict[str, Any] = {"user_credentials": self.credentials} if self.credentials else {}
+        settings: dict[str, Any] = {}
+        if self.credentials:
+            check_credentials(self.credentials, fault)
+            settings = {"user_credentials": self.credentials}
         try:
             found = await _connected(
                 [one.strip() for one in text.split(",")],
@@ -59,7 +71,11 @@ class Server:
                 connect_timeout=_CONNECT_S,
                 **settings,
             )
-        except (nats.errors.AuthorizationError, FileNotFoundError, PermissionError, ValueError) as told:
+        except ImportError:
+            raise fault(
+                "the package nkeys, which credentials= needs, is not installed: pip install eventide[nats]"
+            ) from None
+        except (nats.errors.AuthorizationError, ValueError) as told:
             raise fault(
                 f"NATS does not let us in: {plain(told, self.env)}. Check user, password or credentials"
             ) from None
@@ -83,7 +99,8 @@ async def _connected(servers: list[str], **settings: Any) -> Client:
     try:
         await made.connect(servers, **settings)
     except BaseException:
-        await closed(made)
+        with suppress(AssertionError, AttributeError):  # it had not begun: it reads credentials first
+            await closed(made)
         raise
     return made
 

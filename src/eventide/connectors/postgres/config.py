@@ -24,6 +24,7 @@ _SECRETS = ("password", "sslpassword", "passfile")
 _SECRET_SETTING = re.compile(r"(?:^|\s)(?:ssl)?password\s*=", re.IGNORECASE)
 _HOSTS = re.compile(r"[\w.\-/,:\[\]% ]*")
 _PORTS = re.compile(r"[0-9, ]*")
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf", "no password")
 _SETTINGS = {
     "connect_timeout": "10",
     "application_name": "eventide",
@@ -95,6 +96,8 @@ class Unreachable(Exception):
 
     def __init__(self, kind: type[EventideError], text: str) -> None:
         super().__init__(text)
+        self.is_refusal = any(said in text for said in _REFUSALS)
+        """True for what waiting does not mend: a wrong password, user or database."""
         self.told = kind(f"{text}. Check that the server runs, its address, the user and the password (PGPASSWORD)")
 
 

@@ -80,7 +80,7 @@ class Session:
                 return self._once(work)
             except Unreachable as fault:
                 told = fault.told
-                if wait_s is None or _is_refused(str(fault)):
+                if wait_s is None or fault.is_refusal:
                     raise told from None
             except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
                 self.close()
@@ -100,11 +100,6 @@ class Session:
             with suppress(Exception):  # it may be broken
                 self._connection.close()
             self._connection = None
-
-
-def _is_refused(text: str) -> bool:
-    """True for what waiting does not mend: a wrong password, user or database."""
-    return any(word in text for word in ("authentication failed", "does not exist", "no pg_hba.conf", "no password"))
 
 
 class PostgresWriter:
@@ -217,7 +212,10 @@ def _told(table: Table, work: Callable[[], object]) -> None:
     try:
         work()
     except psycopg.Error as fault:
-        raise SinkError(f"cannot write to table {table.name.table} of PostgreSQL: {plain(fault)}") from None
+        raise SinkError(
+            f"cannot write to table {table.name.table} of PostgreSQL: {plain(fault)}. Check its name, schema and "
+            "columns, and the right to write to it"
+        ) from None
 
 
 def write_postgres(table: str, *, dsn: str | None = None, env: str | None = None, create: bool = False) -> Postgres:

@@ -165,14 +165,17 @@ class Draw:
                 self._fetch_all()
                 return
             except Unreachable as fault:
-                wait_s = None if "authentication failed" in str(fault) else next(waits, None)
+                wait_s = None if fault.is_refusal else next(waits, None)
                 told = fault.told
             except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
                 waits = iter(_WAITS_S) if self.start > before else waits
                 wait_s = next(waits, None)
                 told = SourceError(f"PostgreSQL broke off reading {self.source.name}: {plain(fault)}")
             except psycopg.Error as fault:
-                raise SourceError(f"cannot read {self.source.name} from PostgreSQL: {plain(fault)}") from None
+                raise SourceError(
+                    f"cannot read {self.source.name} from PostgreSQL: {plain(fault)}. Check its name and schema, and "
+                    "the right to read it"
+                ) from None
             if wait_s is None:
                 raise told from None
             if self.intake.wait_closed(wait_s):

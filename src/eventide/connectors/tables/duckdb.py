@@ -40,12 +40,16 @@ class DuckDb:
     path: str
     table: str
 
+    def __post_init__(self) -> None:
+        if not self.table or "\0" in self.table:
+            raise ValueError(f"table={self.table!r} is not the name of a table")
+
     @property
     def name(self) -> str:
         return f"duckdb {self.path} table {self.table}"
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> DuckDbWriter:
-        return DuckDbWriter(connect(self.path), self.table, tuple(identity))
+        return DuckDbWriter(connect(self.path), self, tuple(identity))
 
     def open_epochs(self, opening: Opening) -> EpochWriter:
         from eventide.connectors.tables.epochs import DuckDbEpochs
@@ -80,9 +84,10 @@ def _make(path: Path, duckdb: ModuleType) -> None:
 class DuckDbWriter:
     """Collects frames and puts them into the table at each commit."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, identity: tuple[str, ...]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sink: DuckDb, identity: tuple[str, ...]) -> None:
         self._connection = connection
-        self._table = Table(connection, table, identity)
+        self._sink = sink
+        self._table = Table(connection, sink.table, identity)
         self._frames: list[pl.DataFrame] = []
 
     def write(self, frame: pl.DataFrame) -> None:
@@ -93,15 +98,30 @@ class DuckDbWriter:
             return
         rows = pl.concat(self._frames, how="vertical_relaxed")
         self._frames = []
-        with transaction(self._connection):
+        with told(self._sink.name, "Mend that and start again"), transaction(self._connection):
             self._table.put(rows)
 
     def close(self) -> None:
-        self.commit()
-        self._connection.close()
+        try:
+            self.commit()
+        finally:
+            self._connection.close()
 
     def abort(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def told(name: str, remedy: str) -> Iterator[None]:
+    """Faults of DuckDB and of the disk in words."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as fault:
+        what = " ".join(str(fault).partition("LINE 1")[0].split()).rstrip(".")
+        hint = ". Has it other columns than this output?" if isinstance(fault, duckdb.ProgrammingError) else ""
+        raise SinkError(f"cannot write to {name}: {what}{hint or '.'} {remedy}") from None
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eventide.connectors.tables.duckdb import Table, quoted, transaction
-from eventide.errors import SinkError
+from eventide.connectors.tables.duckdb import Table, quoted, told, transaction
 from eventide.flow import Opening, Stand
 
 if TYPE_CHECKING:
@@ -85,15 +84,9 @@ class DuckDbEpochs:
             self._note(epoch)
 
     def _told(self, work: Callable[[], None]) -> None:
-        import duckdb
-
-        try:
+        kept = "the epoch is kept in the state folder and will be written then"
+        with told(f"{self._key[1]} of DuckDB", f"Mend that and start again: {kept}"):
             work()
-        except (duckdb.Error, OSError) as fault:
-            raise SinkError(
-                f"cannot write to {self._key[1]} of DuckDB: {fault}. Mend that and start again: the epoch is kept in "
-                "the state folder and will be written then"
-            ) from None
 
     def close(self) -> None:
         self._connection.close()

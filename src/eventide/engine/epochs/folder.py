@@ -53,7 +53,7 @@ class StateFolder:
 
     def __post_init__(self) -> None:
         if self.kept < 1:
-            raise ValueError(f"kept={self.kept} must be at least 1; 2 or more survive a damaged disk")
+            raise ValueError(f"checkpoints_kept={self.kept} must be at least 1; 2 or more survive a damaged disk")
 
     @classmethod
     def at(cls, address: str | PathLike[str], kept: int = _KEPT) -> StateFolder:

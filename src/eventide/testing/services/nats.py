@@ -16,13 +16,14 @@ from eventide.testing.services.service import OneProcess, Process, free_port, ow
 
 @dataclass
 class Nats(OneProcess):
-    """A server; with `user` and `password` it lets in nobody else."""
+    """A server; with `user` and `password` it lets in nobody else. `more` are further settings, in NATS' own form."""
 
     folder: Path = field(default_factory=lambda: own_folder("nats"))
     port: int = field(default_factory=free_port)
     name: str = "nats"
     user: str = ""
     password: str = field(default="", repr=False)
+    more: str = ""
     _monitor: int = field(default_factory=free_port)
 
     @property
@@ -35,7 +36,7 @@ class Nats(OneProcess):
         command = [found, "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self._monitor), "-js"]
         users = f'authorization {{ user: "{self.user}", password: "{self.password}" }}\n' if self.user else ""
         # confirmed means on the disk, or SIGKILL and a power cut would not be the same
-        settings = f'{users}jetstream {{ store_dir: "{self.folder}/data", sync_interval: always }}\n'
+        settings = f'{users}{self.more}\njetstream {{ store_dir: "{self.folder}/data", sync_interval: always }}\n'
         (self.folder / "server.conf").write_text(settings)
         return Process(self.name, self.folder, [*command, "-c", "server.conf"])
 
