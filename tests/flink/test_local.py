@@ -27,7 +27,11 @@ def test_a_cluster_goes_up_is_kept_when_it_is_there_and_goes_down_whole(tmp_path
     port = free_port()
     words = ["--port", str(port), "--folder", str(tmp_path)]
     try:
-        assert f"Flink at http://127.0.0.1:{port}" in eventide("up", "--slots", "3", *words)
+        began = eventide("up", "--slots", "3", *words)
+        assert f"Flink at http://127.0.0.1:{port}" in began
+        assert f"end it with: eventide flink down --port {port} --folder {tmp_path}\n" in began
+        assert "it runs already" not in began
+        assert "it runs already, with 3 slots in all" in eventide("up", "--slots", "4", *words)
         first = up(port=port, folder=tmp_path)
         assert Rest(first.url).get("/overview")["slots-total"] == 3
         assert [name for name, _ in first.processes] == ["taskmanager-1", "jobmanager"]

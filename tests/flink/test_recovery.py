@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -122,23 +123,13 @@ def stopped_while_rows_come(run: FlinkRun, folder: Path) -> str:
     """The savepoint of a job that is stopped as soon as it wrote a row. Files are looked at, because the cluster tells
     its counts seconds later.
     """
-    saved: list[str] = []
 
     def size() -> int:
         return sum(file.stat().st_size for file in folder.glob("*"))
 
-    def stopped() -> bool:
-        try:
-            saved.append(run.stop())
-        except FlinkError as early:
-            if "Not all required tasks are currently running" not in str(early):
-                raise
-        return bool(saved)
-
     before = size()
     until(lambda: size() > before, run)
-    until(stopped, run)
-    return saved[0]
+    return run.stop()
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])
@@ -166,6 +157,31 @@ def test_more_parts_than_slots_are_refused_with_the_remedy(flink: Flink, broker:
     story = Story(flink, broker, "too-many")
     with pytest.raises(FlinkError, match=r"4 of its 4 slots free, and parallelism=9 needs 9: .*--slots"):
         story.start(9)
+
+
+def test_a_job_that_would_not_fit_when_rescaled_runs_on(flink: Flink, broker: Kafka) -> None:
+    story = Story(flink, broker, "too-wide")
+    run = story.start(2)
+    story.is_in_the_middle(run)
+    with pytest.raises(
+        FlinkError, match=r"4 of its 4 slots free \(with those of this job\), and parallelism=9 needs 9"
+    ):
+        run.rescale(9)
+    assert run.status().state == "RUNNING"
+    story.send_the_rest()
+    story.ends_as_if_nothing_had_happened(run)
+
+
+def test_a_job_is_stopped_before_its_tasks_have_begun(
+    flink: Flink, broker: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    story = Story(flink, broker, "at-once")
+    run = story.start(2)
+    with caplog.at_level(logging.WARNING, "eventide.flink"):
+        savepoint = run.stop()
+    assert "its savepoint is written when they do" in caplog.text
+    story.send_the_rest()
+    story.ends_as_if_nothing_had_happened(story.start(1, savepoint))
 
 
 def test_a_savepoint_that_is_not_there_is_told(flink: Flink, broker: Kafka) -> None:

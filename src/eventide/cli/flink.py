@@ -5,15 +5,19 @@ Law: a cluster that it starts listens on loopback only; what it ends, it started
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eventide.runners.flink.accounts import accounting_of
-from eventide.runners.flink.remote import Job
+from eventide.runners.flink.remote import LOGS_SHOWN, Job
 from eventide.runners.flink.remote import jobs as jobs_of
+from eventide.runners.flink.remote import logs as logs_of
 from eventide.runners.flink.rest import DEFAULT_URL, Rest
+
+DEFAULT_PORT = 8081
 
 flink = typer.Typer(help="A Flink cluster on this machine (up, down), and jobs on a cluster.", no_args_is_help=True)
 
@@ -27,7 +31,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of its REST 
 
 @flink.command()
 def up(
-    port: Port = 8081,
+    port: Port = DEFAULT_PORT,
     task_managers: Annotated[int, typer.Option(min=1, help="How many TaskManagers to start.")] = 1,
     slots: Annotated[int, typer.Option(min=1, help="How many slots each of them has.")] = 4,
     folder: Folder = None,
@@ -37,11 +41,22 @@ def up(
 
     made = start(port=port, task_managers=task_managers, slots=slots, folder=folder)
     names = ", ".join(f"{name} ({pid})" for name, pid in made.processes)
-    typer.echo(f"Flink at {made.url}: {names}\nlogs and savepoints: {made.folder}\nend it with: eventide flink down")
+    typer.echo(f"Flink at {made.url}: {names}")
+    if not made.began:
+        has = int(Rest(made.url).get("/overview")["slots-total"])
+        typer.echo(f"it runs already, with {has} slots in all, and stays so: end it first for another size")
+    typer.echo(f"logs and savepoints: {made.folder}\nend it with: {shlex.join(_down(port, folder))}")
+
+
+def _down(port: int, folder: Path | None) -> list[str]:
+    """The command that ends what `up` started with these options."""
+    words = ["eventide", "flink", "down"]
+    words += [] if port == DEFAULT_PORT else ["--port", str(port)]
+    return words + ([] if folder is None else ["--folder", str(folder.absolute())])
 
 
 @flink.command()
-def down(port: Port = 8081, folder: Folder = None) -> None:
+def down(port: Port = DEFAULT_PORT, folder: Folder = None) -> None:
     """End a cluster that `eventide flink up` started. Its logs, checkpoints and savepoints stay."""
     from eventide.runners.flink.local import down as stop
 
@@ -84,3 +99,12 @@ def cancel(job: JobId, url: Url = DEFAULT_URL) -> None:
     """End a job without a savepoint."""
     Job(Rest(url), job).cancel()
     typer.echo(f"job {job} is cancelled")
+
+
+@flink.command()
+def logs(
+    lines: Annotated[int, typer.Option(min=1, help="How many lines of each.")] = LOGS_SHOWN,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """The last lines of the logs of a cluster's JobManager and of each TaskManager."""
+    typer.echo(logs_of(Rest(url), lines))

@@ -24,11 +24,14 @@ _PATIENCE_US = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A cluster that was started here: its folder (logs, checkpoints, savepoints), its address, its processes."""
+    """A cluster that was started here: its folder (logs, checkpoints, savepoints), its address, its processes. `began`
+    is False when it ran already.
+    """
 
     folder: Path
     url: str
     processes: tuple[tuple[str, int], ...]
+    began: bool = False
 
     @property
     def alive(self) -> tuple[tuple[str, int], ...]:
@@ -37,7 +40,8 @@ class Local:
 
 
 def up(*, port: int = 8081, task_managers: int = 1, slots: int = 4, folder: Path | None = None) -> Local:
-    """Start a Flink cluster on this machine and leave it running. A cluster of this port that runs already is kept.
+    """Start a Flink cluster on this machine and leave it running. A cluster of this port that runs already is kept
+    as it is, whatever its size.
 
     The first time its jars (about 180 MB) are fetched by Maven. Raises `ServiceError` when Maven or Java is missing or
     a process ends, `FlinkError` when something else listens on the port.
@@ -57,7 +61,7 @@ def up(*, port: int = 8081, task_managers: int = 1, slots: int = 4, folder: Path
     cluster.start()
     pids = {name: pid for name, process in cluster.processes.items() if (pid := process.pid) is not None}
     (place / "cluster.json").write_text(json.dumps({"url": cluster.url, "processes": pids}))
-    return Local(place, cluster.url, tuple(pids.items()))
+    return Local(place, cluster.url, tuple(pids.items()), began=True)
 
 
 def down(*, port: int = 8081, folder: Path | None = None) -> Local:

@@ -5,21 +5,33 @@ Law: what it says about the job is the cluster's word of that moment; it keeps n
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from eventide.errors import FlinkError
 from eventide.flow import SystemClock, WallClock
 from eventide.runners.flink.jar import MAIN, uploaded
 from eventide.runners.flink.rest import NotFound, Rest, innermost
 
+logger = logging.getLogger("eventide.flink")
+
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 _LOOK_US = 100_000
 _RUN_TIMEOUT_S = 600
-_LOGS_SHOWN = 40
+_BEGIN_US = 60_000_000
+_NOT_YET = "Not all required tasks are currently running"
+"""What Flink says to a savepoint while tasks of the job are still to begin, or begin again."""
+_CHAINING = "pipeline.operator-chaining.enabled"
+_MIXED = "mixed operator finished state"
+"""What Flink says to a savepoint in which some of the operators that it would chain were done. What it chains
+depends on the parallelism.
+"""
+LOGS_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,11 @@ class Job:
         tasks = [vertex.get("tasks", {}) for vertex in self._described().get("vertices", ())]
         return sum(int(one.get(state, 0)) for one in tasks for state in ("CREATED", "SCHEDULED"))
 
+    def slots(self) -> int:
+        """How many slots it has: tasks of the same number share one."""
+        tasks = [vertex.get("tasks", {}) for vertex in self._described().get("vertices", ())]
+        return max((int(one.get("RUNNING", 0)) for one in tasks), default=0)
+
     def checkpoints(self) -> int:
         """How many checkpoints were completed since the job (or the savepoint before it) began."""
         return int(self.rest.get(f"/jobs/{self.id}/checkpoints").get("counts", {}).get("completed", 0))
@@ -90,9 +107,6 @@ class Job:
 
     def stop(self, folder: str | None = None) -> str:
         """Stop the job in order, wait until it has ended, and return the savepoint that it can go on from."""
-        state = self.state()
-        if state in ENDED:
-            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to stop")
         body: dict[str, Any] = {"drain": False} | ({"targetDirectory": folder} if folder else {})
         found = self._savepoint(f"/jobs/{self.id}/stop", body)
         self.wait_until(lambda: self.state() in ENDED)
@@ -118,8 +132,8 @@ class Job:
         return True
 
     def logs(self) -> str:
-        """The last lines of the JobManager's log."""
-        return "\n".join(self.rest.text("/jobmanager/log").splitlines()[-_LOGS_SHOWN:])
+        """The last lines of the logs of the cluster's JobManager and of each TaskManager."""
+        return logs(self.rest)
 
     def _described(self) -> dict[str, Any]:
         try:
@@ -129,6 +143,27 @@ class Job:
             raise FlinkError(f"Flink at {self.rest.url} does not know the job {self.id}: {told}") from None
 
     def _savepoint(self, path: str, body: dict[str, Any]) -> str:
+        """Where a savepoint is. Flink writes none while a task is still to begin; that is waited for, to an end."""
+        until_us = self.clock.now_us() + _BEGIN_US
+        told = False
+        while True:
+            self._check_runs()
+            location, reason = self._asked(path, body)
+            if location is not None:
+                return location
+            if _NOT_YET not in reason:
+                raise FlinkError(
+                    f"no savepoint of job {self.id} could be written: {reason}. Look at its page: {self.link}"
+                )
+            if self.clock.now_us() > until_us:
+                raise FlinkError(self._not_running())
+            if not told:
+                logger.warning("not all tasks of job %s run yet: its savepoint is written when they do", self.id)
+                told = True
+            self.clock.wait(threading.Event(), _LOOK_US)
+
+    def _asked(self, path: str, body: dict[str, Any]) -> tuple[str | None, str]:
+        """Ask for a savepoint and wait for the answer: where it is, or why there is none."""
         request = str(self.rest.post(path, body)["request-id"])
         found: dict[str, Any] = {}
 
@@ -139,13 +174,42 @@ class Job:
         self.wait_until(done)
         operation = found.get("operation", {})
         if "location" in operation:
-            return str(operation["location"])
-        reason = innermost(str(operation.get("failure-cause", {}).get("stack-trace", "")))
-        raise FlinkError(f"no savepoint of job {self.id} could be written: {reason}. Look at its page: {self.link}")
+            return str(operation["location"]), ""
+        return None, innermost(str(operation.get("failure-cause", {}).get("stack-trace", "")))
+
+    def _check_runs(self) -> None:
+        state = self.state()
+        if state in ENDED:
+            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to stop")
+
+    def _not_running(self) -> str:
+        """Why a job whose tasks do not all run has no savepoint."""
+        waiting, failure = self.waiting(), self.failure()
+        why = [f"{waiting} of its tasks wait for a slot"] if waiting else []
+        why += [f"it was restarted, because: {failure}"] if failure else []
+        because = f" ({'; '.join(why)})" if why else ""
+        return (
+            f"no savepoint of job {self.id} could be written: after {_BEGIN_US // 1_000_000} s not all of its tasks "
+            f"run{because}. Give it what it lacks, or end it without one: eventide flink cancel {self.id}"
+        )
 
 
 def begin(rest: Rest, jar: Path, start: Start) -> Job:
     """Bring the jar to the cluster and run it. Raises `FlinkError` with the program's own words when it refuses."""
+    name = uploaded(rest, jar)
+    try:
+        return _begun(rest, name, start)
+    except FlinkError as refused:
+        if _MIXED not in str(refused) or _CHAINING in start.settings:
+            raise
+    logger.warning(
+        "some readers of the job had no file left when it was stopped: with another parallelism Flink goes on "
+        "from that only operator by operator, which is slower"
+    )
+    return _begun(rest, name, replace(start, settings={**start.settings, _CHAINING: "false"}))
+
+
+def _begun(rest: Rest, name: str, start: Start) -> Job:
     body: dict[str, Any] = {
         "entryClass": start.main,
         "programArgsList": list(start.arguments),
@@ -154,7 +218,7 @@ def begin(rest: Rest, jar: Path, start: Start) -> Job:
     }
     if start.savepoint is not None:
         body |= {"savepointPath": start.savepoint, "allowNonRestoredState": False}
-    answer = rest.post(f"/jars/{uploaded(rest, jar)}/run", body, timeout_s=_RUN_TIMEOUT_S)
+    answer = rest.post(f"/jars/{name}/run", body, timeout_s=_RUN_TIMEOUT_S)
     return Job(rest, str(answer["jobid"]))
 
 
@@ -162,3 +226,17 @@ def jobs(rest: Rest) -> list[dict[str, Any]]:
     """The jobs that a cluster knows, newest first: `jid`, `name`, `state`, `start-time`, `duration`."""
     found: list[dict[str, Any]] = rest.get("/jobs/overview").get("jobs", [])
     return sorted(found, key=lambda one: -int(one["start-time"]))
+
+
+def logs(rest: Rest, lines: int = LOGS_SHOWN) -> str:
+    """The last lines of the logs of a cluster's JobManager and of each of its TaskManagers, each under its name."""
+    managers = [str(one["id"]) for one in rest.get("/taskmanagers").get("taskmanagers", ())]
+    places = {"jobmanager": "/jobmanager/log", **{name: f"/taskmanagers/{quote(name)}/log" for name in managers}}
+    return "\n".join(f"--- {name}\n{_last_lines(rest, path, lines)}" for name, path in places.items())
+
+
+def _last_lines(rest: Rest, path: str, lines: int) -> str:
+    try:
+        return "\n".join(rest.text(path).splitlines()[-lines:])
+    except FlinkError as fault:  # a cluster that keeps its logs elsewhere, a TaskManager that has just gone
+        return str(fault)

@@ -117,10 +117,14 @@ class FlinkRun:
     def rescale(self, parallelism: int) -> FlinkRun:
         """Stop with a savepoint and go on from it with another parallelism; the answer does not change."""
         _check_parallelism(parallelism)
-        saved = self.job.stop()
+        _check_slots(self.job.rest, parallelism, self.job.slots())
         arguments = _arguments(self.plan, parallelism, self.start.settings, self.jar)
+        saved = self.job.stop()
         self.start = replace(self.start, arguments=arguments, parallelism=parallelism, savepoint=saved)
-        self.job = begin(self.job.rest, self.jar, self.start)
+        try:
+            self.job = begin(self.job.rest, self.jar, self.start)
+        except FlinkError as fault:
+            raise FlinkError(f"{fault}. The job is stopped; its savepoint, for start_from=: {saved}") from None
         return self
 
     def cancel(self) -> None:
@@ -129,7 +133,7 @@ class FlinkRun:
         self.kept.remove()
 
     def logs(self) -> str:
-        """The last lines of the JobManager's log."""
+        """The last lines of the logs of the cluster's JobManager and of each TaskManager."""
         return self.job.logs()
 
     def _outcome(self, *, finished: bool) -> Outcome:
@@ -258,12 +262,13 @@ def _check_parallelism(parallelism: int) -> None:
         raise ValueError(f"parallelism={parallelism} is not possible: give a number from 1 to {MOST_PARALLEL}")
 
 
-def _check_slots(rest: Rest, parallelism: int) -> None:
-    """A cluster of this machine does not grow: what has no slots now would wait for ever."""
+def _check_slots(rest: Rest, parallelism: int, own: int = 0) -> None:
+    """A cluster of this machine does not grow: what has no slots now would wait for ever. `own` slots become free."""
     overview = rest.get("/overview")
-    total, free = int(overview["slots-total"]), int(overview["slots-available"])
+    total, free = int(overview["slots-total"]), int(overview["slots-available"]) + own
+    also = " (with those of this job)" if own else ""
     if is_here(rest.url) and parallelism > free:
         raise FlinkError(
-            f"the cluster has {free} of its {total} slots free, and parallelism={parallelism} needs {parallelism}: "
-            "lower it, stop other jobs, or start a larger cluster: eventide flink up --slots N"
+            f"the cluster has {free} of its {total} slots free{also}, and parallelism={parallelism} needs "
+            f"{parallelism}: lower it, stop other jobs, or start a larger cluster: eventide flink up --slots N"
         )

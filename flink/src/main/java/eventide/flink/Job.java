@@ -2,7 +2,6 @@ package eventide.flink;
 
 import java.util.List;
 import org.apache.flink.api.common.functions.Partitioner;
-import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -134,14 +133,13 @@ public final class Job {
     }
 
     private static SingleOutputStreamOperator<Row> windows(Plan plan, SingleOutputStreamOperator<Event> judged) {
-        TypeInformation<Row> rows = Results.results(plan).information();
         String name = plan.window().kind() + " windows";
         if (Slicing.of(plan) == null) {
-            return judged.keyBy(keyOf(plan), PlainType.KEY).transform(name, rows, new WindowOperator(plan)).uid("windows");
+            return judged.keyBy(keyOf(plan), PlainType.KEY).transform(name, PlainType.RESULT, new WindowOperator(plan)).uid("windows");
         }
         return judged.transform("slices", PlainType.slices(plan), new Slicer(plan)).setParallelism(judged.getParallelism())
                 .keyBy(slice -> slice.key, PlainType.KEY)
-                .transform(name, rows, new SliceOperator(plan)).uid("windows");
+                .transform(name, PlainType.RESULT, new SliceOperator(plan)).uid("windows");
     }
 
     /** The key of a row behind the door; sessions belong to a log too. */

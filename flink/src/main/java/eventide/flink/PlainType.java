@@ -3,11 +3,14 @@ package eventide.flink;
 import org.apache.flink.api.common.serialization.SerializerConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
+import org.apache.flink.types.Row;
 
 /** The type of a stream of our own values. */
 final class PlainType<T> extends TypeInformation<T> {
     static final PlainType<Event> EVENT = new PlainType<>(Event.class, EventSerializer.INSTANCE);
     static final PlainType<Pack> PACK = new PlainType<>(Pack.class, Pack.Serializer.INSTANCE);
+    /** What windows make, before it has the types of a table. */
+    static final PlainType<Row> RESULT = new PlainType<>(Row.class, ResultSerializer.INSTANCE);
     static final PlainType<Key> KEY = new PlainType<>(Key.class, Key.Serializer.INSTANCE);
 
     private final Class<T> type;
