@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.cli.test_commands import eventide
+from tests.cli.test_commands import apart, eventide
 
 _PLAN = """
 import eventide as et
@@ -33,7 +33,7 @@ def test_a_bound_on_memory_changes_no_row(pipeline: Path) -> None:
     whole = (pipeline.parent / "out.csv").read_bytes()
     spill = pipeline.parent / "spilled"
     bounds = ("--memory", "4kB", "--keys-most", "1000", "--spill", str(spill))
-    done = eventide("run", str(pipeline), "--quiet", *bounds)
+    done = apart("run", str(pipeline), "--quiet", *bounds)  # files go when the process ends
     assert done.returncode == 0, done.stderr
     assert pl.read_csv(pipeline.parent / "out.csv").get_column("n").to_list() == [2] * 500
     assert (pipeline.parent / "out.csv").read_bytes() == whole

@@ -5,21 +5,38 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
+import pytest
+
+from eventide.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def eventide(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "eventide", *words], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    """What the command line does and says, in this process: a Python that starts costs more than most commands."""
+    out, err = StringIO(), StringIO()
+    called = patch.object(sys, "argv", ["eventide", *words])
+    with chdir(ROOT), called, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code or 0
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def apart(*words: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, as a person calls it."""
+    command = [sys.executable, "-m", "eventide", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 def test_run_prints_windows_and_accounting() -> None:
-    done = eventide("run", "examples/doses.py")
+    done = apart("run", "examples/doses.py")
     assert done.returncode == 0
     assert "mean=0.15" in done.stdout
     assert "9 received = 6 on time + 0 corrected + 2 late + 0 filtered + 0 duplicates + 1 dead letters" in done.stdout
@@ -43,7 +60,7 @@ def test_a_plan_that_cannot_run_exits_with_2_and_says_why(tmp_path: Path) -> Non
 def test_a_run_that_fails_exits_with_1_without_a_trace(tmp_path: Path) -> None:
     plan = tmp_path / "p.yaml"
     plan.write_text("eventide: 1\nsources:\n- {kind: csv, path: nowhere.csv, schema: {columns: {a: integer}}}\n")
-    done = eventide("run", str(plan))
+    done = apart("run", str(plan))
     assert done.returncode == 1
     assert done.stderr.startswith("eventide: cannot open nowhere.csv")
     assert "Traceback" not in done.stderr

@@ -31,9 +31,13 @@ def late_events(shared: Path, stream: str, keys: tuple[str, ...], bound: str, ga
     gap_us, instants = positive_us(gap, "gap"), pl.col("window_start", "window_end").cast(pl.Int64)
     sessions = out.results.select(*keys, instants)
     late = out.late.select(*keys, t=pl.col(plan.event_time.column).cast(pl.Int64)).with_row_index("event")
-    pairs = late.join(sessions, on=list(keys), nulls_equal=True) if keys else late.join(sessions, how="cross")
     first, end, time = pl.col("window_start"), pl.col("window_end"), pl.col("t")
-    near = pairs.filter((time >= first - gap_us) & (time <= end))
+    is_near = (time >= first - gap_us, time <= end)
+    near = (
+        late.join(sessions, on=list(keys), nulls_equal=True).filter(*is_near)
+        if keys
+        else late.join_where(sessions, *is_near)
+    )
     within = ((time >= first) & (time <= end - gap_us)).any().alias("within")
     found = near.group_by("event").agg(pl.len().alias("touches"), within)
     return late.join(found, on="event", how="left").with_columns(

@@ -13,12 +13,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from random import Random
 
 import polars as pl
+from tests.simulation.threads import threads_for_processes
 
 import eventide as et
 from eventide import col
@@ -217,7 +219,14 @@ def with_sinks(stream: et.Stream, ledger: Ledger) -> Plan:
 
 
 def simulate(seed: int) -> str | None:
-    """Run a seed's story to its end through crashes; what is wrong with what the sinks hold then."""
+    """Run a seed's story to its end through crashes; what is wrong with what the sinks hold then. Of twenty seeds, one has
+    processes for workers, and the others have threads.
+    """
+    with threads_for_processes() if seed % 20 else nullcontext():
+        return _simulate(seed)
+
+
+def _simulate(seed: int) -> str | None:
     random = Random(seed)
     drawn = story(random)
     expected = run(drawn.stream(None).plan, show=False)

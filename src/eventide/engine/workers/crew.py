@@ -27,6 +27,20 @@ _PATIENCE_S = 5.0
 Frames = Mapping[str, pl.DataFrame]
 
 
+def process_at(wire: socket.socket, of: int) -> subprocess.Popen[bytes]:
+    """A process that works at this end of a wire, one of so many."""
+    threads = str(max(1, (os.cpu_count() or 1) // of))
+    command = [sys.executable, "-m", _MODULE, str(wire.fileno())]
+    # a group of its own: Ctrl-C is for the main process, which ends its workers in order
+    return subprocess.Popen(  # noqa: S603 - this Python, a module of ours and a number
+        command,
+        stdin=subprocess.DEVNULL,
+        pass_fds=[wire.fileno()],
+        process_group=0,
+        env={**os.environ, "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", threads)},
+    )
+
+
 @dataclass
 class Worker:
     """One process at the other end of a wire. `number` counts from 2: the main process is the first."""
@@ -41,16 +55,7 @@ class Worker:
         if not sys.executable:
             raise WorkerError("workers need a Python to start, and sys.executable names none: run with workers=1")
         self._wire, theirs = socket.socketpair()
-        threads = str(max(1, (os.cpu_count() or 1) // self.of))
-        command = [sys.executable, "-m", _MODULE, str(theirs.fileno())]
-        # a group of its own: Ctrl-C is for the main process, which ends its workers in order
-        self._process = subprocess.Popen(  # noqa: S603 - this Python, a module of ours and a number
-            command,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            process_group=0,
-            env={**os.environ, "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", threads)},
-        )
+        self._process = process_at(theirs, self.of)
         theirs.close()
 
     @property
