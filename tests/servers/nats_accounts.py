@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 
-import nkeys
+import nkeys  # type: ignore[import-untyped] # it has no types
 
 _ALL = dict.fromkeys(("subs", "data", "payload"), -1)
 _ROOM = dict.fromkeys(("imports", "exports", "conn", "leaf", "mem_storage", "disk_storage", "streams", "consumer"), -1)

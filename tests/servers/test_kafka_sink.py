@@ -40,7 +40,7 @@ def _text(data: bytes | str | None) -> str | None:
 
 def opened(kafka: Kafka, topic: str) -> EpochWriter:
     opening = Opening("late", COLUMNS, (), f"run of {topic}")
-    return et.write_kafka(topic, servers=kafka.address, patience="20s").open_epochs(opening)
+    return et.write_kafka(topic, servers=kafka.address, patience="60s").open_epochs(opening)
 
 
 def delivered(kafka: Kafka, topic: str, count: int = 4) -> list[Stand]:
@@ -273,9 +273,11 @@ def test_what_is_wrong_with_a_sink_is_told_with_its_remedy(
         et.write_kafka(topic, servers=kafka.address, retractions="x")  # type: ignore[arg-type]
     broker = own_kafka()
     gone = Topics(broker.address).make()
-    writer = et.write_kafka(gone, servers=broker.address, patience="3s").open_epochs(Opening("o", COLUMNS, (), "run"))
+    sink = et.write_kafka(gone, servers=broker.address)
+    writer = sink.open_epochs(Opening("o", COLUMNS, (), "run"))
     writer.recover(0, EPOCHS[1], {})
     broker.stop()
+    object.__setattr__(sink.writing, "patience_us", 3_000_000)  # now that nobody answers any more
     with pytest.raises(et.SinkError, match="start again"):
         writer.deliver(1, EPOCHS[0])
     broker.start()
