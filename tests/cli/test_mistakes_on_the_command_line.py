@@ -35,6 +35,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("words", "code", "said"),
     [
         ("check latin.yaml", 2, "UTF-8"),
+        ("run job.py --state=", 1, "state='' is not the path of a folder: is a variable not set?"),
+        ("state show r.csv", 1, "r.csv is no savepoint that can be used"),
+        ("state list r.csv", 1, "r.csv is no savepoint that can be used"),
+        ("savepoint nowhere kept", 1, "no checkpoint in nowhere"),
         ("explain window job.py --key maybe --at 1970-01-01", 2, "does not fit the key columns"),
         ("explain event job.py --value zz=3", 2, "there is no column 'zz'"),
         ("explain event job.py --value x=abc", 2, "x='abc' does not fit"),

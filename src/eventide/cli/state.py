@@ -6,6 +6,8 @@ Law: it reads and never writes; the run that the state belongs to may be going o
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,16 +49,29 @@ def _line(name: str, path: Path, disk: Disk) -> list[str]:
 
 def _all(kept: StateFolder) -> list[tuple[str, Path]]:
     """The checkpoints of a state folder, or the one that a savepoint is."""
-    found = [(str(epoch), kept.checkpoints / f"{epoch:08}") for epoch in kept.epochs()]
-    if not found:
-        return [(str(read_manifest(kept.path, kept.disk).epoch), kept.path)]
+    with _named(kept):
+        found = [(str(epoch), kept.checkpoints / f"{epoch:08}") for epoch in kept.epochs()]
+        if not found:
+            return [(str(read_manifest(kept.path, kept.disk).epoch), kept.path)]
     return found
+
+
+@contextmanager
+def _named(kept: StateFolder) -> Iterator[None]:
+    """Faults of a folder that has no checkpoints, with its path."""
+    try:
+        yield
+    except CheckpointError as fault:
+        if str(kept.path) in str(fault):
+            raise
+        raise CheckpointError(f"{kept.path} is no savepoint that can be used: {fault}") from None
 
 
 def _checkpoint(folder: str, epoch: int | None) -> Checkpoint:
     kept = StateFolder.at(folder)
-    if not kept.epochs():
-        return read_checkpoint(kept.path, kept.disk)
+    with _named(kept):
+        if not kept.epochs():
+            return read_checkpoint(kept.path, kept.disk)
     if epoch is not None:
         return kept.read(epoch)
     found = kept.newest().checkpoint

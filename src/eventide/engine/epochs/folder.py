@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,6 +60,8 @@ class StateFolder:
         """The folder of a path, or of an address such as `s3://bucket/prefix`. Raises `CheckpointError` for an address
         that cannot be one.
         """
+        if not fspath(address):
+            raise CheckpointError("state='' is not the path of a folder: is a variable not set? Leave it out for none")
         try:
             disk, path = place_of(address)
         except ValueError as fault:
