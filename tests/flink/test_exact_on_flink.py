@@ -56,6 +56,33 @@ def test_quantiles_of_values_of_all_sizes_are_the_same_to_the_last_bit(player: P
     assert len(embedded) == math.ceil(len(values) / 7)
 
 
+def test_sums_and_ranges_end_alike_where_numbers_do(player: Player) -> None:
+    """Windows of four values at the ends of floats and of whole numbers."""
+    draw = random.Random(4)
+    floats = [1e308, -1e308, 1.7976931348623157e308, -1.7976931348623157e308, 2.0**970, 2.0**1019, 0.1, -0.0, math.inf]
+    wholes = [2**63 - 1, -(2**63), 1, -1, 0, None]
+    entries: list[Entry] = []
+    for place in range(1_600):
+        row = {
+            "key": "a",
+            "at": place,
+            "x": draw.choice(floats[: 8 + place % 2]),
+            "n": draw.choice(wholes),
+            "flag": None,
+        }
+        entries.append(Event("one", place, row))
+    x, n = col("x"), col("n")
+    plan = plan_of(
+        EventTime("at", Ascending()),
+        Sliding(4, 4, 0),
+        **{"sum": x.sum(), "mean": x.mean(), "range": x.range(), "median": x.median(), "n sum": n.sum()},
+        **{"n range": n.range(), "n mean": n.mean()},
+    )
+    embedded, flink = both(player, plan, [*entries, Finished("one")])
+    assert embedded == flink
+    assert len(embedded) == 400
+
+
 @pytest.mark.parametrize("column", ["key", "at", "x", "n", "flag"])
 def test_distinct_counts_are_the_same_below_and_above_what_is_exact(player: Player, column: str) -> None:
     """Texts of one to sixty characters, of one byte and of four; numbers of all sizes."""
