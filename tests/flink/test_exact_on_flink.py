@@ -18,6 +18,9 @@ from eventide.testing.laws import Columns, Manner, bits, plan_answer, rows_of
 from eventide.testing.reference import Entry, Event, Finished
 from eventide.testing.streams import COLUMNS
 
+_STRANGE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""Floats that JSON has no numbers for, as the job's answer writes them."""
+
 
 def event(offset: int, at: int, x: float | None, key: str = "a") -> Event:
     return Event("one", offset, {"key": key, "at": at, "x": x, "n": None, "flag": None})
@@ -36,7 +39,7 @@ def both(player: Player, plan: Plan, entries: Sequence[Entry], **manner: Any) ->
     assert sorted((row["offset"], row["watermark"]) for row in answer["late"]) == late
     embedded = rows_of(outputs.get(RESULTS, []))
     names = list(embedded[0])
-    shown = [{name: row[name] for name in names} for row in answer["results"]]
+    shown = [{name: _STRANGE.get(str(row[name]), row[name]) for name in names} for row in answer["results"]]
     return sorted(map(bits, embedded)), sorted(map(bits, shown))
 
 
