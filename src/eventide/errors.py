@@ -17,6 +17,7 @@ Law: a message says what was wrong, where, and what to do. Bad *rows* are never 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.remedy}"
+        return f"{self.where}: {self.what}{'' if self.what.endswith('?') else '.'} {self.remedy}"
 
 
 class EventideError(Exception):
@@ -86,3 +87,11 @@ class FlinkError(EventideError):
 
 class ServiceError(EventideError):
     """A server that Eventide starts itself, and that cannot be fetched or does not start."""
+
+
+def told(fault: BaseException) -> str:
+    """What a function of the user's own raised, and in which line of that function."""
+    places = traceback.extract_tb(fault.__traceback__)
+    where = f" ({places[1].filename}, line {places[1].lineno})" if len(places) > 1 else ""
+    said = f": {fault}" if str(fault) else ""
+    return f"{type(fault).__name__}{said}{where}"

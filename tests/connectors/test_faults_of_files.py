@@ -8,9 +8,11 @@ import math
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+import zstandard
 
 import eventide as et
 from eventide.errors import SinkError, SourceError
@@ -141,6 +143,32 @@ def test_standard_input_never_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (rows.height, refused.height) == (0, 1)
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_standard_input_may_be_compressed(monkeypatch: pytest.MonkeyPatch, compression: Any) -> None:
+    made = gzip.compress(LINES.encode()) if compression == "gzip" else zstandard.compress(LINES.encode())
+    out, into = os.pipe()
+    with open(out, "rb") as reading, open(into, "wb", buffering=0) as writing:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(reading))
+        context = ReadContext()
+        source = et.read_ndjson("-", schema=SCHEMA, compression=compression).plan.inputs[0].source
+        (reader,) = source.open(context, {}).discover()
+        writing.write(made[:7])
+        assert reader.read(10) is None
+        writing.write(made[7:])
+        writing.close()
+        rows, refused = rest_of(reader)
+    assert (rows["v"].to_list(), refused.height) == (list(range(1_000)), 0)
+
+
+def test_a_named_pipe_is_decompressed_by_its_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "r.ndjson.gz")
+    writer = threading.Thread(target=(tmp_path / "r.ndjson.gz").write_bytes, args=[gzip.compress(LINES.encode()) * 40])
+    writer.start()
+    rows, refused = rest_of(opened(et.read_ndjson(tmp_path / "r.ndjson.gz", schema=SCHEMA)))
+    writer.join()
+    assert (rows.height, refused.height) == (40_000, 0)
+
+
 def test_unknown_fields_are_kept_as_json_or_refused(tmp_path: Path) -> None:
     (tmp_path / "r.ndjson").write_text('{"d":{"v":1},"x":[1.50],"y":null}\n{"d":{"v":2}}\n')
     (tmp_path / "r.csv").write_text("v,x,_y\n1,a,\n2,,\n")
@@ -237,7 +265,7 @@ def test_two_writers_of_one_path_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     rows = et.from_rows([{"k": "a", "v": 1}], schema=SCHEMA)
     with pytest.raises(SinkError, match="another output"):
-        rows.write(sink).write(sink).run(show=False)
+        rows.write(sink).write(et.write_csv(f"{tmp_path}/./r.csv")).run(show=False)
     assert list(tmp_path.iterdir()) == []
 
 

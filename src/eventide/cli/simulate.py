@@ -34,6 +34,8 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 7,
 ) -> None:
     """Write the rows of a simulated network: buffered uploads, wrong clocks, copies, silence, malformed rows."""
+    if output.suffix not in (".csv", ".ndjson", ".parquet"):
+        raise typer.BadParameter(f"{output} ends with {output.suffix!r}: give a .csv, .ndjson or .parquet file")
     match network:
         case Kind.RADIATION:
             rows = write_simulated(simulated(devices=devices, duration=duration, seed=seed), output)

@@ -46,6 +46,8 @@ class Ordered:
             raise ValueError(
                 "order= puts a log in order once it was read whole, and this source never ends: leave it out"
             )
+        if not isinstance(self.order, ByArrival) and self.order != "reversed":
+            raise ValueError(f"order={self.order!r} is not an order: use as_is, reversed or et.by_arrival()")
         if isinstance(self.order, ByArrival):
             if getattr(self.source, "arrival", None) is None:
                 raise ValueError(

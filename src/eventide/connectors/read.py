@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace as replaced
-from os import PathLike, fspath
+from os import PathLike
 from typing import TypeAlias
 
 import polars as pl
@@ -27,6 +27,7 @@ from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import PlanError
 from eventide.flow import Source
 from eventide.plan import Input, Stream
+from eventide.plan.given import path_of
 from eventide.semantics.schema import SchemaLike, as_schema
 
 Path: TypeAlias = str | PathLike[str]
@@ -67,7 +68,7 @@ def read_csv(  # noqa: PLR0913 - settings of a file, each with a default
     rules = as_schema(schema)
     form = Csv(rules, separator, quote, on_schema_change=on_schema_change)
     source = TextFiles(
-        fspath(path), form, rules, arrival, follow, one_log, name, compression, record_max_bytes
+        path_of(path), form, rules, arrival, follow, one_log, name, compression, record_max_bytes
     )  # fmt: skip
     return Stream.from_source(_ordered(source, order))
 
@@ -94,7 +95,7 @@ def read_ndjson(  # noqa: PLR0913
     """
     rules = as_schema(schema)
     source = TextFiles(
-        fspath(path), NdJson(rules), rules, arrival, follow, one_log, name, compression, record_max_bytes
+        path_of(path), NdJson(rules), rules, arrival, follow, one_log, name, compression, record_max_bytes
     )  # fmt: skip
     return Stream.from_source(_ordered(source, order))
 
@@ -114,8 +115,8 @@ def read_parquet(  # noqa: PLR0913
     `one_log` reads all files in order of their names as one log. `follow` goes on reading as files appear in a folder;
     each must be whole when it does (write it under a name with a dot in front, then rename it).
     """
-    rules = schema_of(fspath(path)) if schema is None else as_schema(schema)
-    source = ParquetFiles(fspath(path), rules, arrival, name, follow, one_log)
+    rules = schema_of(path_of(path)) if schema is None else as_schema(schema)
+    source = ParquetFiles(path_of(path), rules, arrival, name, follow, one_log)
     return Stream.from_source(_ordered(source, order))
 
 
@@ -128,6 +129,8 @@ def from_frame(
     name: str = "frame",
 ) -> Stream:
     """A stream of a Polars frame's rows, in order. Without `schema` the frame's own types are taken."""
+    if not isinstance(frame, pl.DataFrame):
+        raise ValueError(f"frame={_short(frame)} is no Polars frame: use pl.DataFrame(...), or from_rows for rows")
     if schema is None and all(_is_plain(dtype) for dtype in frame.dtypes):
         return Stream.from_source(_ordered(FrameSource(frame, name, arrival), order))
     rules = schema_of_columns(frame.schema) if schema is None else as_schema(schema)
@@ -148,6 +151,8 @@ def from_rows(
     """
     if isinstance(rows, Feed):
         return Stream.from_source(rows)
+    if not isinstance(rows, Iterable):
+        raise ValueError(f"rows={_short(rows)} cannot be gone through: give a list of mappings or any other iterable")
     if schema is None:
         raise ValueError('from_rows needs schema=: for example schema={"sensor": str, "at": et.Instant, "dose": float}')
     return Stream.from_source(Rows(rows, as_schema(schema), arrival, name))
@@ -162,7 +167,12 @@ def replay(stream: Stream, *, speed: float) -> Stream:
 
 
 def _ordered(source: Source, order: Order) -> Source:
-    return source if order == "as_is" else Ordered(source, order)
+    return source if isinstance(order, str) and order == "as_is" else Ordered(source, order)
+
+
+def _short(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _is_plain(dtype: pl.DataType) -> bool:

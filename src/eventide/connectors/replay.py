@@ -36,9 +36,10 @@ class Replay:
     speed: float
 
     def __post_init__(self) -> None:
-        if not self.speed > 0:
+        given: object = self.speed
+        if not isinstance(given, int | float) or not given > 0:
             raise ValueError(
-                f"speed={self.speed} must be a number above zero: 60 plays an hour in a minute, math.inf all at once"
+                f"speed={self.speed!r} must be a number above zero: 60 plays an hour in a minute, math.inf all at once"
             )
 
     @property

@@ -43,11 +43,13 @@ class Aggregates(Generic[A]):
         return self._aggregation("max")
 
     def range(self) -> A:
-        """The largest value less the smallest."""
+        """The largest value less the smallest. Integers saturate at 64 bits."""
         return self._aggregation("range")
 
     def var(self, ddof: int = 1) -> A:
-        """The variance with divisor n - ddof; null when n <= ddof."""
+        """The variance with divisor n - ddof; null when n <= ddof. Beyond sizes of about 1e150, where squares leave the
+        range of floats, it is NaN.
+        """
         return self._aggregation("var", ddof=ddof)
 
     def std(self, ddof: int = 1) -> A:
@@ -63,11 +65,14 @@ class Aggregates(Generic[A]):
         return self._aggregation("last")
 
     def quantile(self, q: float) -> A:
-        """The value of rank ceil(q n), with a relative error of at most 1 % (DDSketch: Masson et al., VLDB 2019)."""
+        """The value of rank ceil(q n), with a relative error of at most 1 % (DDSketch: Masson et al., VLDB 2019).
+
+        NaN is passed over.
+        """
         return self._aggregation("quantile", q=q)
 
     def median(self) -> A:
-        """The quantile 0.5, with a relative error of at most 1 %."""
+        """The quantile 0.5, with a relative error of at most 1 %; NaN is passed over."""
         return self._aggregation("median")
 
     def count_distinct(self, exact_up_to: int = 1024) -> A:

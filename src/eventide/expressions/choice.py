@@ -13,6 +13,7 @@ class When:
     """A choice being written: `when(condition).then(value)...otherwise(value)`."""
 
     __slots__ = ("_parts",)
+    unfinished = "when(...) is not finished"
 
     def __init__(self, parts: tuple[object, ...]) -> None:
         self._parts = parts
@@ -26,6 +27,7 @@ class Then:
     """A choice that can go on with another condition or end."""
 
     __slots__ = ("_parts",)
+    unfinished = "when(...).then(...) is not finished"
 
     def __init__(self, parts: tuple[object, ...]) -> None:
         self._parts = parts

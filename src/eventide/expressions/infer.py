@@ -136,11 +136,23 @@ def _call(expression: Call, columns: Mapping[str, str], faults: list[str]) -> Va
     fault = unfixed(expression.function, expression.arguments)
     if fault:
         faults.append(f"{expression!r}: {fault}")
+    elif expression.function == "matches":
+        faults += _pattern_faults(expression.arguments[1])
     try:
         return signature.rule(types)
     except Misfit as misfit:
         faults.append(f"{expression!r}: {misfit}")
         return "null"
+
+
+def _pattern_faults(pattern: Expr) -> list[str]:
+    from eventide.expressions.polars import check_pattern
+
+    try:
+        check_pattern(pattern)
+    except ExpressionError as fault:
+        return [str(fault)]
+    return []
 
 
 def _aggregated(aggregate: Aggregation, columns: Mapping[str, str], faults: list[str]) -> ValueType:

@@ -91,9 +91,15 @@ def own_aggregate(
     >>> geometric_mean.result
     (col("logs") / col("n")).exp()
     """
-    parts = dict(partial(*of))
+    parts = _named("partial", partial(*of))
     columns = _Parts(tuple(parts))
-    return checked_own(parts, merge(columns), result(columns))
+    return checked_own(parts, _named("merge", merge(columns)), result(columns))
+
+
+def _named(which: str, made: object) -> Mapping[str, Aggregation]:
+    if not isinstance(made, Mapping) or not all(isinstance(part, Aggregation) for part in made.values()):
+        raise ValueError(f'{which} makes {made!r}, not named aggregates: return a mapping such as {{"total": x.sum()}}')
+    return dict(made)
 
 
 def checked_own(parts: Mapping[str, Aggregation], merges: Mapping[str, Aggregation], result: Expr) -> OwnAggregate:

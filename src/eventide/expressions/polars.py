@@ -33,7 +33,7 @@ def to_polars(expression: Expr) -> pl.Expr:
         case Call(function="is_in"):
             return _is_in(expression.arguments)
         case Call(function="matches"):
-            _check_pattern(expression.arguments[1])
+            check_pattern(expression.arguments[1])
     if not isinstance(expression, Call) or expression.function not in _FUNCTIONS:
         raise ExpressionError(
             f"{expression!r} is not an expression that Polars can compute: use the methods of col(...)"
@@ -76,14 +76,21 @@ def _is_in(arguments: tuple[Expr, ...]) -> pl.Expr:
     return pl.any_horizontal(*found, *(subject == to_polars(one) for one in others))
 
 
-def _check_pattern(pattern: Expr) -> None:
+def _said(fault: Exception) -> str:
+    """The line of a fault that says what it is; those around it draw the place."""
+    lines = str(fault).strip().splitlines()
+    return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[0])
+
+
+def check_pattern(pattern: Expr) -> None:
+    """Raise `ExpressionError` when it is not a regular expression, in a text that stands there."""
     if not isinstance(pattern, Literal) or not isinstance(pattern.value, str):
         raise ExpressionError(f"matches({pattern!r}): the pattern must be a text that stands in the expression")
     try:
         pl.select(pl.lit("").str.contains(pattern.value))
     except pl.exceptions.PolarsError as fault:
         raise ExpressionError(
-            f"matches({pattern!r}): not a regular expression without look-around or references back: {fault}"
+            f"matches({pattern!r}): not a regular expression without look-around or references back: {_said(fault)}"
         ) from None
 
 

@@ -29,6 +29,9 @@ def literal_value(value: object) -> Value:
             return (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)).replace(fold=0)
         case timedelta() if abs(value) <= timedelta(microseconds=LONGEST):
             return value
+    unfinished = getattr(value, "unfinished", None)
+    if unfinished is not None:
+        raise ExpressionError(f"{unfinished}: end it with .then(value).otherwise(value)")
     raise ExpressionError(
         f"{value!r} cannot stand in an expression: use numbers, text, True, False, None, datetime or timedelta"
     )

@@ -52,6 +52,7 @@ def report(readings: Stream, outcome: Outcome, settings: Settings, path: Path) -
                 results.filter(pl.col("key") == device, pl.col("mean").is_not_null()),
                 ("mean", "peak"),
                 events.filter(pl.col("key") == device, pl.col("class") == "late"),
+                corrected=events.filter(pl.col("key") == device, pl.col("class") == "corrected"),
                 title=f"{device}: ",
                 threshold=settings.threshold,
                 unit="counts a minute",

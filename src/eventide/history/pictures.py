@@ -138,11 +138,12 @@ def _least(lateness_s: pl.Series) -> float:
     return 1.0 if least is None else min(1.0, max(0.001, 10.0 ** math.floor(math.log10(least))))
 
 
-def windows_of(
+def windows_of(  # noqa: PLR0913 - the parts of a picture, each with a default
     results: pl.DataFrame,
     columns: Sequence[str],
     late: pl.DataFrame | None = None,
     *,
+    corrected: pl.DataFrame | None = None,
     title: str = "",
     threshold: float | None = None,
     unit: str = "",
@@ -150,8 +151,9 @@ def windows_of(
     """One key's windows over time: each column's last value, revised windows marked, late events as ticks.
 
     `results` has `window_start`, `window_end`, `revision` and the columns, in the order in which rows came out; `late`
-    has `time`. Lines are broken where a window is missing. A thin line at a circle leads to the window's first value.
-    `threshold` is drawn as a line; `unit` is written at the axis.
+    has `time`. So has `corrected`, the events behind their windows' ends that count: they mark a window that began with
+    one, too, which its results do not tell. Lines are broken where a window is missing. A thin line at a circle leads
+    to the window's first value. `threshold` is drawn as a line; `unit` is written at the axis.
     """
     drawn, axes = figure()
     last = results.unique("window_start", keep="last").sort("window_start")
@@ -163,7 +165,7 @@ def windows_of(
             values = (part["window_start"].to_list(), part[name].to_list())
             label = name if part is parts[0] else None
             axes.plot(*values, color=colour, linewidth=1.1, marker=".", markersize=2.5, label=label)
-    revised = _revised(results, columns[0]) if columns else last.clear()
+    revised = _revised(results, columns[0], corrected) if columns else last.clear()
     if revised.height:
         _mark_revised(axes, revised)
     lost = [] if late is None else late["time"].to_list()
@@ -187,29 +189,37 @@ def windows_of(
     return drawn
 
 
-def _revised(results: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The windows whose first result was revised, with the first and the last value of a column."""
+def _revised(results: pl.DataFrame, column: str, corrected: pl.DataFrame | None) -> pl.DataFrame:
+    """The windows that took events behind their end, with the first and the last value of a column."""
     first = results.filter(~pl.col("early")) if "early" in results.columns else results
     by_window = first.group_by("window_start", maintain_order=True).agg(
         pl.col(column).first().alias("first"),
         pl.col(column).last().alias("last"),
         (pl.col("revision").max() > pl.col("revision").min()).alias("revised"),
     )
-    known = by_window.filter(pl.col("revised"), pl.col("last").is_not_null())
+    took = pl.col("window_start").is_in(_windows_with(results, corrected).implode())
+    known = by_window.filter(pl.col("revised") | took, pl.col("last").is_not_null())
     return known.with_columns(pl.coalesce("first", "last").alias("first")).sort("window_start")
+
+
+def _windows_with(results: pl.DataFrame, events: pl.DataFrame | None) -> pl.Series:
+    """The starts of the windows that have any of the events."""
+    bounds = results.select("window_start", "window_end").unique().sort("window_start")
+    if events is None:
+        return bounds["window_start"].clear()
+    found = events.select("time").sort("time").join_asof(bounds, left_on="time", right_on="window_start")
+    return found.filter(pl.col("time") < pl.col("window_end"))["window_start"].unique()
 
 
 def _mark_revised(axes: Axes, revised: pl.DataFrame) -> None:
     starts = revised["window_start"].to_list()
-    axes.vlines(
-        starts, revised["first"].to_list(), revised["last"].to_list(), color=COLOURS["corrected"], linewidth=0.8
-    )
+    axes.vlines(starts, revised["first"].to_list(), revised["last"].to_list(), color="black", linewidth=0.8)
     axes.scatter(
         starts,
         revised["last"].to_list(),
         s=22,
         facecolors="none",
-        edgecolors=COLOURS["corrected"],
+        edgecolors="black",
         label=f"corrected later ({_windows(revised.height)})",
     )
 

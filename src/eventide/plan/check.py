@@ -300,6 +300,18 @@ def _outputs(plan: Plan, columns: Columns) -> Iterator[Problem]:
         yield from _replaced(write.sink, [one.source for one in plan.inputs])
         if write.output not in plan.outputs:
             yield Problem("write", f"there is no output {write.output!r}", f"Outputs are {', '.join(plan.outputs)}")
+    yield from _shared(plan)
+
+
+def _shared(plan: Plan) -> Iterator[Problem]:
+    """Files that two outputs would write."""
+    outputs: dict[str, list[str]] = {}
+    for write in plan.writes:
+        if getattr(write.sink, "one_output", False):
+            outputs.setdefault(write.sink.name, []).append(write.output)
+    for name, several in outputs.items():
+        if len(several) > 1:
+            yield Problem("write", f"{' and '.join(several)} go to the same {name}", "Give each output its own")
 
 
 def _replaced(sink: object, sources: Sequence[object]) -> Iterator[Problem]:

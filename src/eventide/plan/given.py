@@ -6,8 +6,11 @@ Law: a value of a wrong kind is refused where it stands, with its name, the valu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=Callable[..., object])
 
 
 def name_of(given: object, where: str) -> str:
@@ -62,3 +65,23 @@ def known(where: str, given: object, *names: str) -> Mapping[str, Any]:
     if unknown:
         raise ValueError(f"{where} has an unknown setting {', '.join(map(repr, unknown))}: it takes {', '.join(names)}")
     return part
+
+
+def path_of(given: object, where: str = "path") -> str:
+    """One path of a file or folder, or a pattern that stands for many files."""
+    if not isinstance(given, str | PathLike):
+        raise ValueError(
+            f'{where}={given!r} is not a path: write text such as {where}="readings.csv"; for many files a folder, a '
+            'pattern such as "data/*.csv", or a union'
+        )
+    path = fspath(given)
+    if not isinstance(path, str) or not path:
+        raise ValueError(f'{where}={given!r} is not a path: write text such as {where}="readings.csv"')
+    return path
+
+
+def function_of(given: C, where: str) -> C:
+    """A function that can be called."""
+    if not callable(given):
+        raise ValueError(f"{where}({given!r}) is not a function: give the name of one, without brackets behind it")
+    return given

@@ -16,7 +16,7 @@ from eventide.expressions import Aggregation, Expr, Operand, OwnAggregate, col, 
 from eventide.flow import Sink, Source
 from eventide.instants import Duration, non_negative_us, positive_us
 from eventide.plan.detecting import Detecting
-from eventide.plan.given import name_of
+from eventide.plan.given import function_of, name_of
 from eventide.plan.joining import Joining
 from eventide.plan.nodes import (
     RESULTS,
@@ -91,12 +91,14 @@ class Stream(Joining, Detecting):
         the answer not to depend on the cuts. `adds` names the columns that it makes, with their types.
         """
         made = tuple((name, _instance(dtype)) for name, dtype in (adds or {}).items())
-        return self._with_step(MapBatches(function, made))
+        return self._with_step(MapBatches(function_of(function, "map_batches"), made))
 
     def union(self, *others: Stream) -> Stream:
         """The events of this stream and of the others; every log keeps its own clock."""
         inputs: list[Input] = []
         for stream in (self, *others):
+            if not isinstance(stream, Stream):
+                raise ValueError(f"union({stream!r}) is not a stream: give streams, each behind a comma")
             plan = stream.plan
             if plan.event_time or plan.derived or plan.aggregate or plan.writes or plan.branches:
                 raise PlanError.of(
@@ -172,6 +174,8 @@ class Stream(Joining, Detecting):
         """Send an output (`results`, `late`, `dead_letters` or one of `output`) to a sink. An output may have
         several.
         """
+        if not isinstance(sink, Sink):
+            raise ValueError(f'write({sink!r}) is not a sink: use for example et.write_csv("results.csv")')
         return Stream(replace(self.plan, writes=(*self.plan.writes, Write(output, sink))))
 
     def check(self) -> None:

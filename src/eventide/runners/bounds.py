@@ -24,8 +24,9 @@ def means_of(
     spill: str | PathLike[str] | None = None,
 ) -> Means:
     """The means of a run, held until the end of the context. Half of `memory` is for states, half for keys."""
-    if workers < 1:
-        raise ValueError(f"workers={workers} must be at least 1: the number of processes that hold windows")
+    given: object = workers
+    if not isinstance(given, int) or given < 1:
+        raise ValueError(f"workers={workers!r} must be at least 1: the number of processes that hold windows")
     if keys_most is not None and keys_most < 1:
         raise ValueError(f"keys_most={keys_most} must be at least 1: how many different keys a run knows")
     bytes_most = None if memory is None else bytes_of(memory, "memory")

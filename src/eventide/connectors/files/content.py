@@ -50,18 +50,23 @@ class Content(Protocol):
 
 def open_content(path: str, compression: Compression, *, follow: bool, arrived: threading.Event) -> Content:
     """Open a file, or standard input as `"-"`. `arrived` is set when a pipe has more."""
+    inflate = _method(path, compression)
+    plain = _open_plain(path, follow, arrived)
+    return plain if inflate is None else Compressed(plain, inflate)
+
+
+def _open_plain(path: str, follow: bool, arrived: threading.Event) -> Content:
     if path == "-":
         return Piped(_standard_input, arrived)
     try:
         if stat.S_ISFIFO(os.stat(path).st_mode):
-            return Piped(lambda: Path(path).open("rb", buffering=0).read, arrived)
+            return Piped(lambda: _named_pipe(path), arrived)
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - it is closed with the reader
     except OSError as fault:
         raise SourceError(
             f"cannot open {path}: {fault.strerror or fault}. Check the path and its permissions"
         ) from None
-    plain = PlainContent(Path(path), file, follow)
-    return plain if (inflate := _method(path, compression)) is None else Compressed(plain, inflate)
+    return PlainContent(Path(path), file, follow)
 
 
 class PlainContent:
@@ -155,7 +160,7 @@ def _up_to_the_damage(frame: _Inflate, piece: bytes) -> bytes:
 class Compressed:
     """Compressed content, of one frame or several one after the other."""
 
-    def __init__(self, inner: PlainContent, method: Callable[[], _Inflate]) -> None:
+    def __init__(self, inner: Content, method: Callable[[], _Inflate]) -> None:
         self._inner = inner
         self._method = method
         self._frame: _Inflate | None = None
@@ -186,8 +191,8 @@ class Compressed:
 
     def _more(self) -> bool:
         """Decompress the next piece; False when there is none now."""
-        piece = self._waiting or self._inner.read(_PIECE_BYTES)
-        self._waiting = b""
+        found = self._waiting or self._inner.read(_PIECE_BYTES)
+        piece, self._waiting = found[:_PIECE_BYTES], found[_PIECE_BYTES:]
         if not piece:
             if self._inner.ended:
                 self._over = True
@@ -213,8 +218,9 @@ class Compressed:
         if self._over:
             return False
         if self._frame.eof:
-            self._waiting, self._frame = self._frame.unused_data, None
-            self._taken -= len(self._waiting)
+            unused, self._frame = self._frame.unused_data, None
+            self._waiting = unused + self._waiting
+            self._taken -= len(unused)
         return True
 
     def skip(self, size: int) -> None:
@@ -308,3 +314,16 @@ def _standard_input() -> Callable[[int], bytes]:
     """What reads standard input past Python's own buffer, whose lock a waiting thread would keep to the very end."""
     descriptor = sys.stdin.fileno()
     return lambda size: os.read(descriptor, size)
+
+
+def _named_pipe(path: str) -> Callable[[int], bytes]:
+    """What reads a named pipe, and closes it at its end."""
+    file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - it is closed where it ends
+
+    def read(size: int) -> bytes:
+        found = file.read(size)
+        if not found:
+            file.close()
+        return found
+
+    return read

@@ -37,6 +37,8 @@ class ParquetFiles:
         check_arrival(self.arrival, self.schema)
         check_settings(follow=self.follow, one_log=self.one_log)
         check_address(self.path)
+        if self.path == "-":
+            raise ValueError("Parquet is read from files only, not from standard input: its end says what is in it")
         if self.follow and not stands_for_many(self.path):
             raise ValueError("follow=True is for a folder or a pattern of Parquet files: one Parquet file cannot grow")
         if not self.name:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,7 @@ from eventide.connectors.files.remote import missing_extra
 from eventide.connectors.files.source import TextFiles
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Writer, is_remote, place_of, remote_path
+from eventide.plan.given import path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class FileSink:
         if is_folder(self.path) or not isinstance(source, TextFiles | ParquetFiles):
             return False
         return holds(source.path, Path(self.path))
+
+    @property
+    def one_output(self) -> bool:
+        """True: a file holds rows of one kind."""
+        return True
 
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> Writer:
         if is_folder(self.path):
@@ -209,16 +215,16 @@ def write_csv(path: str | PathLike[str]) -> FileSink:
     """A sink that writes CSV; lists and records as JSON text, durations in microseconds. A path that ends with a slash
     is a folder, which gets a part file for each commit or epoch; so is an address such as `s3://bucket/folder/`.
     """
-    return FileSink(fspath(path), "csv")
+    return FileSink(path_of(path), "csv")
 
 
 def write_ndjson(path: str | PathLike[str]) -> FileSink:
     """A sink that writes a JSON object for each row; a path that ends with a slash is a folder of part files."""
-    return FileSink(fspath(path), "ndjson")
+    return FileSink(path_of(path), "ndjson")
 
 
 def write_parquet(path: str | PathLike[str]) -> FileSink:
     """A sink that writes a Parquet file; rows go to the disk as they come, a group at a time. A path that ends with a
     slash is a folder of part files.
     """
-    return FileSink(fspath(path), "parquet")
+    return FileSink(path_of(path), "parquet")

@@ -1,6 +1,6 @@
 """A Python function as a sink.
 
-Law: the function gets every frame once, in order; what it raises stops the run.
+Law: the function gets every frame once, in order; what it raises stops the run, in words.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+
+from eventide.errors import EventideError, SinkError, told
+from eventide.plan.given import function_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,13 @@ class CallWriter:
     function: Callable[[pl.DataFrame], object]
 
     def write(self, frame: pl.DataFrame) -> None:
-        self.function(frame)
+        try:
+            self.function(frame)
+        except EventideError:
+            raise
+        except Exception as fault:
+            name = getattr(self.function, "__name__", "function")
+            raise SinkError(f"call({name}) failed: {told(fault)}") from fault
 
     def commit(self) -> None:
         """There is nothing to make visible."""
@@ -46,4 +55,4 @@ class CallWriter:
 
 def call(function: Callable[[pl.DataFrame], object]) -> Call:
     """A sink that calls a function with each frame of an output."""
-    return Call(function)
+    return Call(function_of(function, "call"))

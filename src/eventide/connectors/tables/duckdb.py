@@ -127,13 +127,20 @@ def told(name: str, remedy: str) -> Iterator[None]:
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """What is done inside becomes visible whole or not at all."""
+    import duckdb
+
     connection.execute("BEGIN")
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as fault:
         with suppress(Exception):  # a commit that failed has ended the transaction itself
             connection.execute("ROLLBACK")
+        if isinstance(fault, duckdb.Error):
+            first = str(fault).strip().splitlines()[0]
+            raise SinkError(
+                f"DuckDB refuses rows: {first}. Does the table have the columns of this output? Give it one of its own"
+            ) from None
         raise
 
 

@@ -15,25 +15,28 @@ import polars as pl
 
 _BELOW = 60_000
 _LOWEST, _HIGHEST = -36_000, 35_489
+_INFINITE = _HIGHEST + _BELOW + 1
 _BITS = 200
 _WIDTH = math.log(1.01 / 0.99)
 
 
 def bucket_of(x: pl.Expr) -> pl.Expr:
-    """The bucket of each finite float: 0 for zero, negative ones mirrored; null where there is none."""
+    """The bucket of each float: 0 for zero, one for infinity, negative ones mirrored; null for NaN and null."""
     bounds = pl.lit(_bounds())
     size = x.abs()
     near = (size.log() / _WIDTH).ceil().clip(_LOWEST + 1, _HIGHEST - 1).cast(pl.Int32, strict=False) - _LOWEST
     lower = (size <= bounds.gather(near - 1)).cast(pl.Int32)
     higher = (size > bounds.gather(near)).cast(pl.Int32)
     bucket = near - lower + higher + (_LOWEST + _BELOW)
-    return pl.when(x.is_finite()).then(pl.when(x == 0).then(0).when(x > 0).then(bucket).otherwise(-bucket))
+    positive = pl.when(size == math.inf).then(_INFINITE).otherwise(bucket)
+    return pl.when(x.is_not_nan()).then(pl.when(x == 0).then(0).when(x > 0).then(positive).otherwise(-positive))
 
 
 def size_of(bucket: pl.Expr) -> pl.Expr:
     """The number that stands for each bucket, within 1 % of all that are in it."""
     size = pl.lit(_sizes()).gather(bucket.abs() - (_LOWEST + _BELOW), null_on_oob=True)
-    return pl.when(bucket == 0).then(0.0).otherwise(size * bucket.sign())
+    known = pl.when(bucket.abs() == _INFINITE).then(math.inf).otherwise(size)
+    return pl.when(bucket == 0).then(0.0).otherwise(known * bucket.sign())
 
 
 @cache

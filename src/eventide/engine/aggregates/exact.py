@@ -18,6 +18,7 @@ import polars as pl
 _ORDERS = 43
 _LOWEST_EXPONENT = -12
 _UNIT_EXPONENT = 64
+_HEADROOM = 100
 _ORDINARY = (2.0**_LOWEST_EXPONENT, 2.0 ** (_LOWEST_EXPONENT + _ORDERS))
 
 
@@ -68,28 +69,35 @@ class ExactSum:
 
     def parts(self, states: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """The sum as an unevaluated pair high + low (about 106 bits); high alone is the sum rounded to a float."""
-        terms = [piece for lane in self._lanes(states.columns) for piece in self._pieces(states, lane)]
-        high, low = terms[0], terms[0] * 0.0
-        for term in terms[1:]:
-            high, error = two_sum(high, term)
-            low = low + error
-        high, low = two_sum(high, low)
+        high, low = self._added(states, 0)
+        if high.is_nan().any():  # on the way beyond the largest float, from where the rest may lead back
+            high, low = (scaled(part, _HEADROOM) for part in self._added(states, -_HEADROOM))
+            low = low.zip_with(high.is_finite(), low * 0.0).fill_nan(0.0)
         if f"{self.name}!" in states.columns:
             strange = states.get_column(f"{self.name}!").fill_null(0.0)
             high = high.zip_with(strange == 0, strange)
         return high, low
 
+    def _added(self, states: pl.DataFrame, exponent: int) -> tuple[pl.Series, pl.Series]:
+        """The accumulators times 2^exponent, added up as a pair."""
+        terms = [piece for lane in self._lanes(states.columns) for piece in self._pieces(states, lane, exponent)]
+        high, low = terms[0], terms[0] * 0.0
+        for term in terms[1:]:
+            high, error = two_sum(high, term)
+            low = low + error
+        return two_sum(high, low)
+
     def _lanes(self, columns: Sequence[str]) -> list[int]:
         tails = [name[len(self.name) :] for name in columns if name.startswith(self.name)]
         return sorted((int(tail) if tail else 0 for tail in tails if tail != "!"), reverse=True)
 
-    def _pieces(self, states: pl.DataFrame, lane: int) -> list[pl.Series]:
-        """An accumulator as three floats that add up to it exactly."""
+    def _pieces(self, states: pl.DataFrame, lane: int, exponent: int) -> list[pl.Series]:
+        """An accumulator times 2^exponent as three floats that add up to it exactly."""
         rest = states.get_column(self.name if lane == 0 else f"{self.name}{lane:+d}").fill_null(0)
         pieces = []
         for _ in range(3):
             piece = rest.cast(pl.Float64)
-            pieces.append(scaled(piece, _ORDERS * lane - _UNIT_EXPONENT))
+            pieces.append(scaled(piece, _ORDERS * lane - _UNIT_EXPONENT + exponent))
             rest = rest - piece.cast(pl.Int128)
         return pieces
 

@@ -67,7 +67,10 @@ def _one_zero(name: str, states: pl.DataFrame) -> pl.Expr:
 def _range(lowering: Lowering, aggregation: Aggregation) -> Output:
     column = lowering.column(aggregation)
     least, most = lowering.extreme(column, "min"), lowering.extreme(column, "max")
-    return lambda states: _one_zero(most.name, states) - _one_zero(least.name, states)
+    if lowering.types[column].is_float():
+        return lambda states: _one_zero(most.name, states) - _one_zero(least.name, states)
+    spread = pl.col(most.name).cast(pl.Int128) - pl.col(least.name).cast(pl.Int128)
+    return lambda states: spread.clip(*_INT64).cast(pl.Int64)
 
 
 def _var(lowering: Lowering, aggregation: Aggregation) -> Output:

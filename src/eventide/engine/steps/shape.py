@@ -11,7 +11,7 @@ from typing import TypeAlias
 import polars as pl
 
 from eventide.engine.solid import solid
-from eventide.errors import EventideError
+from eventide.errors import EventideError, told
 from eventide.expressions import to_polars
 from eventide.flow import OFFSET
 from eventide.plan import (
@@ -60,8 +60,13 @@ def _computed(frame: pl.DataFrame, step: Filter | Select | WithColumns) -> pl.Da
 
 
 def _mapped(frame: pl.DataFrame, step: MapBatches) -> pl.DataFrame:
-    made = step.function(frame)
     name = getattr(step.function, "__name__", "function")
+    try:
+        made = step.function(frame)
+    except EventideError:
+        raise
+    except Exception as fault:
+        raise EventideError(f"map_batches({name}) failed: {told(fault)}") from fault
     if not isinstance(made, pl.DataFrame):
         raise EventideError(
             f"map_batches({name}) returned {type(made).__name__}, not a Polars frame: "

@@ -61,7 +61,7 @@ class Field:
     def __post_init__(self) -> None:
         if self.type not in get_args(DataType):
             raise ValueError(
-                f"type={self.type!r} is not a column type: use str, int, float, bool, et.Instant, list or dict"
+                f"type={self.type!r} is not a column type: use string, integer, float, boolean, instant, list or record"
             )
         numeric = self.type in ("integer", "float")
         for rule in ("minimum", "maximum", "thousands"):
@@ -180,7 +180,13 @@ def schema(
 
 def as_schema(given: SchemaLike) -> Schema:
     """The schema that a user's mapping or `Schema` stands for."""
-    return given if isinstance(given, Schema) else schema(given)
+    if isinstance(given, Schema):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f'schema={given!r} names no types: write for example schema={{"sensor": str, "at": et.Instant}}'
+        )
+    return schema(given)
 
 
 def _data_type(face: object, name: str = "field") -> DataType:

@@ -74,7 +74,13 @@ record Aggregate(String name, String function, int input, String type, Map<Strin
         }
         Object least = plain(term.least);
         Object most = plain(term.most);
-        return least instanceof Double low ? (Object) ((Double) most - low) : (Object) ((Long) most - (Long) least);
+        return least instanceof Double low ? (Object) ((Double) most - low) : (Object) spread((Long) most, (Long) least);
+    }
+
+    /** The difference of whole numbers, of which the larger comes first: it ends at the largest there is. */
+    private static long spread(long most, long least) {
+        long difference = most - least;
+        return difference < 0 ? Long.MAX_VALUE : difference;
     }
 
     private static Object first(Ordered term) {

@@ -10,6 +10,7 @@ final class Buckets {
     private static final int BELOW = 60_000;
     private static final int LOWEST = -36_000;
     private static final int HIGHEST = 35_489;
+    private static final int INFINITE = HIGHEST + BELOW + 1;
     private static final int BITS = 200;
     private static final double WIDTH = Math.log(1.01 / 0.99);
     private static final double[] BOUNDS = new double[HIGHEST - LOWEST + 1];
@@ -45,12 +46,15 @@ final class Buckets {
         return Math.min(Floats.scaled(mantissa.doubleValue(), exponent), Double.MAX_VALUE);
     }
 
-    /** The bucket of a finite number: 0 for zero, negative ones mirrored. */
+    /** The bucket of a number that is not NaN: 0 for zero, one for infinity, negative ones mirrored. */
     static int of(double x) {
         if (x == 0) {
             return 0;
         }
         double size = Math.abs(x);
+        if (size == Double.POSITIVE_INFINITY) {
+            return x > 0 ? INFINITE : -INFINITE;
+        }
         double order = Math.ceil(Math.log(size) / WIDTH);
         int place = (int) Math.min(Math.max(order, LOWEST + 1), HIGHEST - 1) - LOWEST;
         place = size <= BOUNDS[place - 1] ? place - 1 : size > BOUNDS[place] ? place + 1 : place;
@@ -63,7 +67,7 @@ final class Buckets {
         if (bucket == 0) {
             return 0.0;
         }
-        double size = SIZES[Math.abs(bucket) - BELOW - LOWEST];
+        double size = Math.abs(bucket) == INFINITE ? Double.POSITIVE_INFINITY : SIZES[Math.abs(bucket) - BELOW - LOWEST];
         return bucket > 0 ? size : -size;
     }
 }

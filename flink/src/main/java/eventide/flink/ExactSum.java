@@ -17,6 +17,7 @@ final class ExactSum {
     private static final int ORDERS = 43;
     private static final int LOWEST_EXPONENT = -12;
     private static final int UNIT_EXPONENT = 64;
+    private static final int HEADROOM = 100;
 
     private final Int128 ordinary = new Int128();
     private TreeMap<Integer, Int128> others;
@@ -79,13 +80,24 @@ final class ExactSum {
 
     /** The sum as a pair high + low of about 106 bits; high alone is the sum rounded to a double. */
     double[] parts() {
+        double[] sum = added(0);
+        if (Double.isNaN(sum[0])) { // on the way beyond the largest double, from where the rest may lead back
+            double[] smaller = added(-HEADROOM);
+            double high = Floats.scaled(smaller[0], HEADROOM);
+            sum = new double[] {high, Double.isFinite(high) ? Floats.scaled(smaller[1], HEADROOM) : 0.0};
+        }
+        return new double[] {strange == 0 ? sum[0] : strange, sum[1]};
+    }
+
+    /** The accumulators times 2^exponent, added up as a pair. */
+    private double[] added(int exponent) {
         TreeMap<Integer, Int128> lanes = others == null ? new TreeMap<>() : new TreeMap<>(others);
         lanes.put(0, ordinary);
         double high = 0;
         double low = 0;
         boolean begun = false;
         for (Map.Entry<Integer, Int128> lane : lanes.descendingMap().entrySet()) {
-            for (double piece : pieces(lane.getValue(), ORDERS * lane.getKey() - UNIT_EXPONENT)) {
+            for (double piece : pieces(lane.getValue(), ORDERS * lane.getKey() - UNIT_EXPONENT + exponent)) {
                 if (!begun) {
                     high = piece;
                     begun = true;
@@ -96,8 +108,7 @@ final class ExactSum {
                 low += sum[1];
             }
         }
-        double[] sum = Floats.twoSum(high, low);
-        return new double[] {strange == 0 ? sum[0] : strange, sum[1]};
+        return Floats.twoSum(high, low);
     }
 
     private static double[] pieces(Int128 sum, int exponent) {

@@ -16,13 +16,13 @@ final class Quantiles extends Term {
     void take(Object value, Event event) {
         double x = ((Number) value).doubleValue();
         ends.take(x, event);
-        if (Double.isFinite(x)) {
+        if (!Double.isNaN(x)) {
             counts.merge(Buckets.of(x), 1L, Long::sum);
             counted++;
         }
     }
 
-    /** The value of rank ceil(q n), within 1 %; null where there is no finite value. */
+    /** The value of rank ceil(q n), within 1 %; null where there is nothing but NaN. */
     Double quantile(double q) {
         if (counted == 0) {
             return null;

@@ -1,0 +1,123 @@
+"""Arguments of a wrong kind in the first lines that a user writes: each is told with its value and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import eventide as et
+from eventide import col
+
+SCHEMA: dict[str, Any] = {"k": str, "at": et.Instant, "x": float}
+ROWS = [{"k": "ab"[n % 2], "at": n * 1_000, "x": float(n % 5)} for n in range(20)]
+
+
+def events() -> et.Stream:
+    return et.from_rows(ROWS, schema=SCHEMA).event_time("at", et.bounded("2s"), max_future=None)
+
+
+def windows() -> et.Stream:
+    return events().group_by("k").window(et.tumbling("5s")).agg(n=et.count())
+
+
+def wrong(value: object) -> Any:
+    """A value of a kind that the types would refuse."""
+    return value
+
+
+def summed(x: et.Expr) -> Any:
+    return x.sum()
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "several paths": (lambda: et.read_csv(wrong(["a.csv", "b.csv"]), schema=SCHEMA), r"path=\['a.csv'.*pattern"),
+    "no path": (lambda: et.read_ndjson(wrong(None), schema=SCHEMA), "path=None is not a path"),
+    "an empty path": (lambda: et.read_parquet("", schema=SCHEMA), "path='' is not a path"),
+    "a number to write to": (lambda: et.write_parquet(wrong(5)), "path=5 is not a path"),
+    "Parquet by a pipe": (lambda: et.read_parquet("-", schema=SCHEMA), "not from standard input"),
+    "names without types": (lambda: et.read_csv("a.csv", schema=wrong(["k"])), r"schema=\['k'\] names no types"),
+    "an unknown order": (lambda: et.read_csv("a.csv", schema=SCHEMA, order=wrong("backwards")), "use as_is, reversed"),
+    "an unknown order of a frame": (lambda: et.from_frame(pl.DataFrame(ROWS), order=wrong(3)), "order=3 is not"),
+    "a list for a frame": (lambda: et.from_frame(wrong([1, 2])), r"frame=\[1, 2\] is no Polars frame"),
+    "a number of rows": (lambda: et.from_rows(wrong(5), schema=SCHEMA), "rows=5 cannot be gone through"),
+    "a path for a sink": (lambda: windows().write(wrong("out.csv")), "is not a sink: use for example et.write_csv"),
+    "a union with a name": (
+        lambda: et.from_rows(ROWS, schema=SCHEMA).union(wrong("b")),
+        r"union\('b'\) is not a stream",
+    ),
+    "no function to call": (lambda: et.call(wrong(5)), r"call\(5\) is not a function"),
+    "no function over batches": (lambda: events().map_batches(wrong(None)), r"map_batches\(None\) is not a function"),
+    "speed as text": (lambda: et.replay(events(), speed=wrong("fast")), "speed='fast' must be a number"),
+    "workers as text": (lambda: windows().run(workers="two"), "workers='two' must be at least 1"),
+    "parts without names": (
+        lambda: et.own_aggregate(col("x"), partial=summed, merge=lambda p: {}, result=lambda p: p["s"]),
+        "partial makes col.* return a mapping",
+    ),
+    "merges without names": (
+        lambda: et.own_aggregate(
+            col("x"), partial=lambda x: {"s": x.sum()}, merge=lambda p: wrong(p["s"].sum()), result=lambda p: p["s"]
+        ),
+        "merge makes col.* return a mapping",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistaken_argument_is_refused_in_words(name: str) -> None:
+    write, said = MISTAKES[name]
+    with pytest.raises(ValueError, match=said):
+        write()
+
+
+@pytest.mark.parametrize("unfinished", [et.when(col("x") > 1), et.when(col("x") > 1).then(1)])
+def test_a_choice_that_is_not_finished_is_told(unfinished: object) -> None:
+    with pytest.raises(et.ExpressionError, match=r"is not finished: end it with .then\(value\).otherwise\(value\)"):
+        events().with_columns(y=wrong(unfinished))
+
+
+@pytest.mark.parametrize("pattern", ["(", "a(?=b)", "*"])
+def test_check_tells_a_pattern_that_is_none(pattern: str) -> None:
+    with pytest.raises(et.PlanError, match="not a regular expression") as raised:
+        events().filter(col("k").matches(pattern)).check()
+    assert "contains" not in str(raised.value)
+
+
+def test_check_tells_two_outputs_that_go_to_one_file(tmp_path: Path) -> None:
+    both = windows().write(et.write_csv(tmp_path / "a.csv")).write(et.write_csv(tmp_path / "a.csv"), "late")
+    with pytest.raises(et.PlanError, match="results and late go to the same csv file .* Give each output its own"):
+        both.check()
+    windows().write(et.write_csv(tmp_path / "a.csv")).write(et.write_csv(tmp_path / "b.csv"), "late").check()
+
+
+def test_a_question_ends_without_a_full_stop() -> None:
+    with pytest.raises(et.PlanError, match=r"did you mean 'at'\? Mend the expression"):
+        events().filter(col("att") == 1).check()
+
+
+def test_a_type_in_a_text_is_answered_by_the_names_of_texts() -> None:
+    text = "eventide: 1\nsources:\n- {kind: csv, path: a, schema: {columns: {k: str}}}\n"
+    with pytest.raises(et.PlanError, match="use string, integer, float, boolean, instant, list or record"):
+        et.Stream.from_yaml(text)
+
+
+def test_what_a_function_of_the_user_raises_is_told_with_its_line() -> None:
+    def broken(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(y=wrong(1) / 0)
+
+    line = broken.__code__.co_firstlineno + 1
+    with pytest.raises(et.EventideError, match=rf"map_batches\(broken\) failed: ZeroDivisionError.*line {line}\)"):
+        events().map_batches(broken).run(show=False)
+    with pytest.raises(et.SinkError, match=rf"call\(broken\) failed: ZeroDivisionError.*line {line}\)") as raised:
+        windows().write(et.call(broken)).run(show=False)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+
+
+def test_a_table_that_has_other_columns_is_told(tmp_path: Path) -> None:
+    windows().write(et.write_duckdb(tmp_path / "a.duckdb", "t")).run(show=False)
+    other = events().group_by("k").window(et.tumbling("5s")).agg(most=col("x").max())
+    with pytest.raises(et.SinkError, match='does not have a column with name "most".*one of its own'):
+        other.write(et.write_duckdb(tmp_path / "a.duckdb", "t")).run(show=False)
