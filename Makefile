@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JAR := flink/target/eventide-flink.jar
-WITH_SERVERS := tests/servers tests/lakes tests/crash tests/flink
-WITHOUT_SERVERS := src $(filter-out $(WITH_SERVERS) tests/conftest.py,$(wildcard tests/*))
+SERVERS := tests/servers tests/lakes
+FLINK := tests/flink tests/crash
+TESTS := tests-with-servers tests-with-flink tests-without-servers
 
-.PHONY: help demo test lint types arrows jar unit tests-without-servers tests-with-servers bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
+.PHONY: help demo test lint types arrows jar unit $(TESTS) bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
 
 help:
 	@echo "make demo    set up, run the radiation network, leave results and a report in out/demo"
 	@echo "make test    set up, then ruff, mypy --strict, import contracts, tests, doctests, README and examples"
-	@echo "make tests-without-servers, make tests-with-servers  one half of the tests, which make test runs side by side"
+	@echo "make tests-with-servers, make tests-with-flink, make tests-without-servers  the groups of tests that make test runs side by side"
 	@echo "make bench   measure speed, memory and latency against batch Polars"
 	@echo "make bench-flink  the same works on a Flink cluster of this machine, beside hand-written Flink SQL"
 	@echo "make wheel   build the wheel with the jar of the Flink job (needs Maven and a JDK 17)"
@@ -34,7 +35,9 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)
 	$(BIN)/eventide demo
 
-test: lint types arrows jar unit
+# What formats and lints takes a second; the rest goes side by side
+test: lint
+	+@$(SIDE_BY_SIDE) $(TESTS) types arrows
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -57,15 +60,20 @@ $(JAR): flink/pom.xml $(shell find flink/src -type f 2>/dev/null)
 wheel: $(READY) $(JAR)
 	$(BIN)/hatchling build -t wheel
 
-# Servers are waited for much of the time, so the other tests run beside theirs, and leave them the processor when they want it
-unit: $(READY) $(JAR)
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target tests-without-servers tests-with-servers
-
-tests-without-servers: $(READY)
-	nice $(BIN)/python -m pytest $(WITH_SERVERS:%=--ignore=%)
+# Servers are waited for much of the time, so the other tests run beside theirs, and leave them the processor when they want it.
+# Those with servers begin behind Maven's own part, which fetches into the folder that they fetch into
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target
+unit: $(READY)
+	+@$(SIDE_BY_SIDE) $(TESTS)
 
 tests-with-servers: $(READY) $(JAR)
-	$(BIN)/python -m pytest $(WITHOUT_SERVERS:%=--ignore=%)
+	$(BIN)/python -m pytest $(SERVERS)
+
+tests-with-flink: $(READY) $(JAR)
+	$(BIN)/python -m pytest $(FLINK)
+
+tests-without-servers: $(READY)
+	nice $(BIN)/python -m pytest $(addprefix --ignore=,$(SERVERS) $(FLINK))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.testing.test_laws_of_streams import MORE, OF_TIME, PLAIN, QUIET, possible
 
 import eventide as et
@@ -27,7 +28,7 @@ from eventide.testing import laws, streams
 from eventide.testing.reference import Query
 
 
-@settings(QUIET, max_examples=20)
+@settings(QUIET, max_examples=examples(10))
 @given(
     streams.windows(),
     streams.event_times(),
@@ -74,7 +75,7 @@ def test_what_is_no_size_is_refused_by_name(text: int | str) -> None:
         bytes_of(text, "memory")
 
 
-@settings(QUIET, max_examples=15)
+@settings(QUIET, max_examples=examples(8))
 @given(
     st.sampled_from([Sliding(9, 9), Sliding(4, 4, 1), Sliding(12, 4), Sliding(3, 5)]),
     st.integers(0, 15).map(lambda delay: EventTime("at", Bounded(delay), max_future_us=None)),
@@ -94,7 +95,7 @@ def test_slices_on_the_disk_are_taken_once_and_whole(
     laws.law_same_in_every_manner(query, drawn, streams.COLUMNS, ("one", "two"), manners)
 
 
-@settings(QUIET, max_examples=25)
+@settings(QUIET, max_examples=examples(12))
 @given(
     streams.event_times(),
     st.sampled_from([("key",), ("key", "n"), ("key", "at")]),

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.testing.test_laws_of_streams import MORE, OF_TIME, PLAIN, QUIET, possible
 
 import eventide as et
@@ -36,7 +37,7 @@ def crew() -> Iterator[None]:
         yield
 
 
-@settings(QUIET, max_examples=12)
+@settings(QUIET, max_examples=examples(6))
 @given(
     streams.windows(),
     streams.event_times(),

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.flink.player import Player
 
 import eventide as et
@@ -33,7 +34,7 @@ LOGS = (("a1", "a2"), ("b1", "b2"))
 ALL = tuple(log for logs in LOGS for log in logs)
 SIDES = ("left", "right")
 QUIET = settings(
-    max_examples=40,
+    max_examples=examples(16),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

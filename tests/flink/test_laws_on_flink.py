@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.flink.player import Player
 
 from eventide.expressions import col, count, rate
@@ -93,7 +94,7 @@ def compare(player: Player, query: Query, given: Sequence[Entry], logs: Sequence
 
 
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=examples(16),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.runners.test_explain import START, Hand, Row, source, us
 
 import eventide as et
@@ -98,7 +99,7 @@ def test_a_window_behind_captures_waits_for_their_length_too() -> None:
     assert "it waits for an event in log 'left' of 2026-01-01 10:05:40.000001 or later" in told
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.integers(0, 600)), min_size=1, max_size=25))
 def test_law_every_event_of_a_join_has_the_fate_under_which_the_run_counted_it(
     drawn: list[tuple[bool, str, int]],

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.runners.test_explain import START, Hand, Row, source, sums
 
 import eventide as et
@@ -14,7 +15,7 @@ from eventide import col
 from eventide.instants import instant_us
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 900), st.floats(-5, 5)), min_size=1, max_size=25),
     st.sampled_from(["log", "key"]),
@@ -62,7 +63,7 @@ def windowed(stream: et.Stream, kind: str, lateness: str, keys: Sequence[str] = 
     return timed.window(KINDS[kind], lateness=allowed).agg(n=et.count(), s=col("x").sum())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 900)), min_size=1, max_size=15),
     st.sampled_from(sorted(KINDS)),
@@ -85,7 +86,7 @@ def test_law_closed_windows_show_their_last_result(
             assert found.corrections <= row["revision"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 900)), min_size=2, max_size=15),
     st.sampled_from(sorted(set(KINDS) - {"count"})),

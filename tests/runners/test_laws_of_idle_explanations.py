@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.runners.test_explain import START, Hand, Row, source, sums, us
 
 import eventide as et
@@ -42,7 +43,7 @@ class Watched(Hand):
             self.late[row["_log"], row["_offset"]] = row["watermark"]
 
 
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=examples(20), deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(st.lists(STEP, min_size=4, max_size=24), st.sampled_from(["log", "key"]), st.sampled_from(["0s", "3m"]))
 def test_law_every_event_has_the_fate_and_the_watermark_of_the_run(
     steps: list[tuple[str, str, int]], clock: str, lateness: str

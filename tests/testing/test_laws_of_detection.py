@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from eventide.expressions import col, count
 from eventide.plan import Absent, Alert, AlertRate, Anomaly, Input, OrderedStep, Peaks, Plan, Trend, WindowedAggregate
@@ -20,7 +21,7 @@ from eventide.testing.reference import Entry, Query, reference
 from eventide.testing.reference.detection import Row, critical, detect, on_time
 
 QUIET = settings(
-    max_examples=25,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),

@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from eventide.expressions import col, count
 from eventide.plan import LATE, RESULTS, AsofJoin, Deduplicate, Derived, IntervalJoin, Merge, WindowedAggregate
@@ -28,7 +29,7 @@ MANNERS = (
     Manner((3,), 1, frozenset({2, 7}), memory=1),
 )
 QUIET = settings(
-    max_examples=25,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.testing.test_laws_of_joins import MANNERS, drawn_entries, event_times, one_after_the_other
 from tests.testing.test_laws_of_joins import QUIET as ALL_QUIET
 
@@ -22,7 +23,7 @@ from eventide.testing.reference.nested import nested_reference
 INNER = {"merge": [["a1", "a2"]], "interval": [["a1", "a2"], ["b1"]], "asof": [["a1", "a2"], ["b1"]]}
 OUTER = ("merge", "interval of it", "interval with it", "asof of it", "asof with it")
 ON = (("key", "key"),)
-QUIET = settings(ALL_QUIET, max_examples=8)
+QUIET = settings(ALL_QUIET, max_examples=examples(5))
 NAMES = ("id", "id_right", "id_outer")
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.testing.test_laws_of_detection import MANNERS, QUIET, alerts, conditions, same, scores, seen, shown
 
 import eventide as et
@@ -24,7 +25,7 @@ from eventide.testing.reference.detection import detect, on_time
 from eventide.testing.reference.pairs import copies_reference
 
 LOGS = ("one", "two")
-FEWER = settings(QUIET, max_examples=15)
+FEWER = settings(QUIET, max_examples=examples(8))
 Side = Mapping[str, int | None]
 """The level of each key; of several rows the last one counts."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from eventide.expressions import col, count
 from eventide.semantics.eventtime import Ascending, Bounded, EventTime, KeyClock, LogClock
@@ -34,7 +35,7 @@ OTHERS = st.one_of(st.builds(Session, st.integers(1, 4)), st.builds(Count, st.in
 KEYS = st.sampled_from([("key",), ("key",), ("key", "flag"), ("n",)])
 LOGS = st.sampled_from([("one",), ("one", "two"), ("one", "two", "three")])
 QUIET = settings(
-    max_examples=60,
+    max_examples=examples(16),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),

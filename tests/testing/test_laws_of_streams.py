@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from eventide.expressions import Aggregation, col, count, rate
 from eventide.semantics.eventtime import EventTime
@@ -36,7 +37,7 @@ OF_TIME = (
     ("median", N.median()),
 )
 QUIET = settings(
-    max_examples=25,
+    max_examples=examples(15),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),  # a failing stream is small already; shrinking it takes minutes

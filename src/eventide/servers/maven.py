@@ -5,6 +5,7 @@ Law: a folder of them is whole or not there; two that fetch at once end with the
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -58,7 +59,9 @@ def unpacked(name: str, artifact: str) -> Path:
 
 def _maven(goal: Sequence[str], artifacts: Sequence[str]) -> None:
     command = [program("mvn", "maven"), "-q", "-B", *goal]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_S, check=False)  # noqa: S603 - our own
+    with (kept_folder("maven") / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own folder is not for two at once
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_S, check=False)  # noqa: S603 - our own
     if done.returncode:
         raise ServiceError(f"Maven cannot fetch {', '.join(artifacts)}:\n{(done.stdout + done.stderr)[-2000:]}")
 
