@@ -44,6 +44,7 @@ def job(frame: pl.DataFrame, window: str = "tumbling", clock: str = "log") -> et
         "tumbling": lambda: _summed(timed.group_by("k").window(et.tumbling("10s"))),
         "empty": lambda: _summed(timed.group_by("k").window(et.tumbling("10s"), fill="empty")),
         "revised": lambda: _summed(timed.group_by("k").window(et.tumbling("10s"), lateness="8s")),
+        "empty, revised": lambda: _summed(timed.group_by("k").window(et.tumbling("2s"), lateness="8s", fill="empty")),
         "sliding": lambda: _summed(timed.group_by("k").window(et.sliding("20s", "5s"))),
         "session": lambda: _summed(timed.group_by("k").window(et.session("4s"), lateness="5s")),
         "count": lambda: _summed(timed.group_by("k").window(et.count_window(7, timeout="20s"))),
@@ -92,7 +93,9 @@ def in_pieces(stream: Callable[[], et.Stream], state: Path | StateFolder, batche
 
 
 @pytest.mark.parametrize("clock", ["log", "key"])
-@pytest.mark.parametrize("window", ["tumbling", "empty", "revised", "sliding", "session", "count", "none"])
+@pytest.mark.parametrize(
+    "window", ["tumbling", "empty", "empty, revised", "revised", "sliding", "session", "count", "none"]
+)
 def test_stopped_runs_write_what_one_run_writes(window: str, clock: str) -> None:
     frame = readings(280)
     whole = job(frame, window, clock).run(show=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from typer.testing import CliRunner
@@ -149,6 +149,19 @@ def test_every_gap_is_found_at_once(readings: Path, tmp_path: Path) -> None:
     found = [str(gap) for gap in gaps_of(counted.write(et.write_csv(tmp_path / "out.csv")).plan)]
     wanted = ["perfect()", "map_batches, a Python function", "completeness", "csv files", "one file"]
     assert all(any(word in gap for gap in found) for word in wanted), found
+
+
+@pytest.mark.parametrize(
+    ("settings", "fits"), [({}, True), ({"lateness": "5s"}, False), ({"early": et.on_change()}, False)]
+)
+def test_empty_windows_that_do_not_come_out_once_are_a_gap(
+    readings: Path, tmp_path: Path, settings: dict[str, Any], fits: bool
+) -> None:
+    timed = et.read_csv(readings, schema=SCHEMA).event_time("at", et.bounded("2s")).group_by("sensor")
+    counted = timed.window(et.tumbling("10s"), fill="empty", **settings).agg(n=et.count())
+    found = [str(gap) for gap in gaps_of(counted.write(et.write_ndjson(f"{tmp_path}/out/")).plan)]
+    wanted = 'window: fill="empty" with lateness= or early=: the door there holds windows at the last one with an event'
+    assert found == ([] if fits else [wanted])
 
 
 def test_the_command_line_compiles_and_says_what_is_missing(readings: Path, tmp_path: Path) -> None:

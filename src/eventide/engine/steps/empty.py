@@ -16,7 +16,7 @@ from eventide.engine.keys import CODE
 from eventide.engine.steps.grid import Grid
 from eventide.engine.steps.judged import BEFORE, PLACE
 from eventide.engine.steps.slices import WINDOW
-from eventide.instants import NO_WATERMARK
+from eventide.instants import END_OF_TIME, NO_WATERMARK
 
 _RISES: Final = {WINDOW: pl.Int64(), PLACE: pl.Int64()}
 
@@ -129,6 +129,8 @@ class EmptyWindows:
         """The windows of the keys from `from` (or `next`) to the top whose ends are reached, with the `place` of it."""
         start = "from" if "from" in known.columns else "next"
         top = -(2**62) if self._top.now is None else self._top.now
+        if progress.most < END_OF_TIME:
+            top = min(top, self._grid.first_open_at(progress.most) - 1)
         listed = pl.int_ranges(start, pl.max_horizontal(pl.lit(top + 1), start), dtype=pl.Int64).alias(WINDOW)
         windows = known.with_columns(listed).explode(WINDOW, empty_as_null=False)
         ends = windows.select(self._grid.end(pl.col(WINDOW)).alias("end")).to_series()

@@ -133,7 +133,10 @@ def _window_gaps(query: WindowedAggregate, columns: Mapping[str, str]) -> Iterat
     for name, aggregate in query.aggregates:
         yield from ((f"agg {name}", why) for why in _aggregate_gaps(aggregate, columns))
     if query.fill_empty and (query.lateness.allowed_us or query.early is not None):
-        yield "window", 'fill="empty" with lateness= or early=: the job shows empty windows that are final at once only'
+        yield (
+            "window",
+            'fill="empty" with lateness= or early=: the door there holds windows at the last one with an event',
+        )
     if query.completeness:
         yield "window", "completeness is measured by the embedded engine only"
 

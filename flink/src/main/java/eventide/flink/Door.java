@@ -249,11 +249,6 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
             clock.account.filtered++;
             return;
         }
-        if (filled != null) {
-            event.closed = Math.min(event.closed, top);
-            top = Math.max(top, filled.lastEnd(event.time));
-            event.closing = Math.min(event.closing, top);
-        }
         Windows.Verdict verdict = windows.judge(event.time, event.before);
         if (verdict != null) {
             clock.account.count(verdict);
@@ -263,6 +258,11 @@ final class Door extends AbstractStreamOperator<Event> implements OneInputStream
                 output.collect(LATE, new StreamRecord<>(event));
             }
             return;
+        }
+        if (filled != null) {
+            event.closed = Math.min(event.closed, top);
+            top = Math.max(top, filled.lastEnd(event.time));
+            event.closing = Math.min(event.closing, top);
         }
         if (verdict != null) {
             event.values = Narrow.of(event.values, kept);
