@@ -56,6 +56,9 @@ def test_keys_beyond_the_limit_are_counted_and_told_once(pipeline: Path) -> None
         (("--memory", "much"), "is not a size"),
         (("--spill", "here"), "give that too"),
         (("--keys-most", "0"), "Invalid value for '--keys-most'"),
+        (("--checkpoint-every", "0s"), "must be longer than zero"),
+        (("--parallelism", "2"), "give --on flink too"),
+        (("--on", "flink", "--spill", "here"), "leave out --state"),
     ],
 )
 def test_bounds_that_make_no_sense_are_refused_before_anything_is_read(

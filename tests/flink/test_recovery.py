@@ -186,5 +186,13 @@ def test_a_job_is_stopped_before_its_tasks_have_begun(
 
 def test_a_savepoint_that_is_not_there_is_told(flink: Flink, broker: Kafka) -> None:
     story = Story(flink, broker, "nowhere")
-    with pytest.raises(FlinkError, match=r"Cannot find checkpoint or savepoint"):
+    with pytest.raises(FlinkError, match=r"Cannot find checkpoint or savepoint.*Give the savepoint that"):
         story.start(1, "file:///tmp/there-is-no-such-savepoint")
+
+
+def test_a_savepoint_of_another_plan_is_told(flink: Flink, broker: Kafka) -> None:
+    one, other = Story(flink, broker, "one-plan"), Story(flink, broker, "other-plan")
+    savepoint = one.start(1).stop()
+    stream = other.stream(bounded=False).write(et.write_kafka(other.out, servers=broker.address), output="late")
+    with pytest.raises(FlinkError, match=r"refuses the job: .*The savepoint is of another plan: give that plan"):
+        stream.run(on="flink", flink_url=flink.address, start_from=savepoint)

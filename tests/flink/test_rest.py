@@ -10,10 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from eventide.errors import FlinkError
+import eventide as et
+from eventide.errors import FlinkError, PlanError
 from eventide.flow import INSTANT
 from eventide.runners.flink.accounts import accounting_of, watermark_of
-from eventide.runners.flink.kept import is_here, read_rows
+from eventide.runners.flink.kept import is_here, keeping, read_rows
+from eventide.runners.flink.remote import Job
 from eventide.runners.flink.rest import Rest, cause
 from eventide.servers.process import free_port
 
@@ -64,9 +66,23 @@ def test_the_innermost_cause_is_what_is_told() -> None:
         "\\tat a.b(C.java:1)\\nCaused by: java.lang.IllegalArgumentException: the topic x is not there\\n\\t... 3 more"
     )
     assert cause(f'{{"errors": ["Internal server error.", "{trace}"]}}') == "the topic x is not there"
+    absent = "java.lang.ClassNotFoundException: rocks"
+    assert cause(f'{{"errors": ["a.B: no backend\\nCaused by: {absent}"]}}') == "ClassNotFoundException: rocks"
     assert cause('{"errors": ["Not found."]}') == "Not found."
     assert cause('{"errors": ["a.b.NullPointerException"]}') == "NullPointerException"
     assert cause("") == "it gives no reason"
+
+
+def test_a_number_that_is_none_of_a_job_is_told() -> None:
+    with pytest.raises(FlinkError, match="'nonsense' is no number of a job: .*`eventide flink jobs` shows"):
+        Job(Rest(), "nonsense")
+
+
+def test_a_folder_for_results_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("at\n2026-01-01T00:00:01Z\n")
+    plan = et.read_csv(tmp_path / "in.csv", schema={"at": et.Instant}).plan
+    with pytest.raises(PlanError, match="results_folder='.*away' is no folder"):
+        keeping(plan, "http://127.0.0.1:1", {}, tmp_path / "away")
 
 
 def test_counters_become_an_account_for_each_log() -> None:

@@ -15,7 +15,7 @@ import typer
 
 from eventide.cli.flink_run import STOPPED, FlinkSettings, run_on_flink
 from eventide.cli.pipeline import Pipeline, load
-from eventide.cli.pipeline import duration as duration_option
+from eventide.cli.pipeline import length as length_option
 from eventide.cli.pipeline import size as size_option
 from eventide.cli.progress import clear, progress
 from eventide.instants import instant_text
@@ -35,7 +35,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
         typer.Option(help="A folder, or an address such as s3://bucket/job, for checkpoints: the run goes on from it."),
     ] = None,
     checkpoint_every: Annotated[
-        str, typer.Option(callback=duration_option, help="How often to write a checkpoint.")
+        str, typer.Option(callback=length_option, help="How often to write a checkpoint.")
     ] = "10s",
     memory: Annotated[
         str | None, typer.Option(callback=size_option, help='What windows, copies and keys may take, such as "2GB".')
@@ -46,8 +46,18 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
         str | None, typer.Option("--from", help="Begin at this savepoint (embedded: with an empty state folder).")
     ] = None,
     on: Annotated[str, typer.Option(help="Where to run it: embedded or flink.")] = "embedded",
-    flink_url: Annotated[str, typer.Option(help="With --on flink: the address of the cluster.")] = DEFAULT_URL,
-    parallelism: Annotated[int, typer.Option(min=1, max=128, help="With --on flink: how many parts it runs in.")] = 1,
+    flink_url: Annotated[
+        str | None,
+        typer.Option(
+            help=f"With --on flink: the address of the cluster; by default {DEFAULT_URL}.", show_default=False
+        ),
+    ] = None,
+    parallelism: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=128, help="With --on flink: how many parts it runs in; by default 1.", show_default=False
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With --on flink: hand it over and return.")] = False,
 ) -> None:
     """Run a pipeline; windows are printed as they close, then the accounting. With --state it can be stopped or killed
@@ -56,14 +66,18 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command, each with a default
     if on not in RUNNERS:
         raise typer.BadParameter(f"{on!r} is not a runner: use {', '.join(sorted(RUNNERS))}", param_hint="--on")
     if on == "flink":
-        if state is not None or workers != 1 or memory is not None or keys_most is not None:
+        if workers != 1 or any(one is not None for one in (state, memory, keys_most, spill)):
             raise typer.BadParameter(
-                "Flink keeps its own state: leave out --state, --workers, --memory and --keys-most, use --from and "
-                "--parallelism",
+                "Flink keeps its own state: leave out --state, --workers, --memory, --keys-most, --spill; use --from "
+                "and --parallelism",
                 param_hint="--on",
             )
-        settings = FlinkSettings(flink_url, parallelism, checkpoint_every, start_from)
+        settings = FlinkSettings(flink_url or DEFAULT_URL, parallelism or 1, checkpoint_every, start_from)
         raise typer.Exit(run_on_flink(load(pipeline).plan, settings, quiet=quiet, detach=detach, name=pipeline.stem))
+    if flink_url is not None or parallelism is not None or detach:
+        raise typer.BadParameter(
+            "--flink-url, --parallelism and --detach are for a run on Flink: give --on flink too", param_hint="--on"
+        )
     if start_from is not None and state is None:
         raise typer.BadParameter("it needs a state folder of its own: give --state too", param_hint="--from")
     if spill is not None and memory is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +55,12 @@ class Postgres:
     def open_epochs(self, opening: Opening) -> EpochWriter:
         table = self._table(opening.columns, opening.identity, marked=not opening.identity)
         return PostgresEpochs(Session(self.server), table, (opening.run, f"{opening.output}: {self.table}"))
+
+    def ask(self, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> None:
+        """See that the table has what the rows need. Raises `SinkError` when not, `Unreachable` without a server."""
+        table = self._table(columns, identity, marked=False)
+        with closing(self.server.connect(SinkError)) as connection:
+            _told(table, lambda: table.prepare(connection))
 
     def _table(self, columns: Mapping[str, pl.DataType], identity: Sequence[str], *, marked: bool) -> Table:
         driver(SinkError)

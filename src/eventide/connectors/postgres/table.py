@@ -47,7 +47,8 @@ class Table:
         found = self._found(connection)
         if not found:
             raise SinkError(
-                f"there is no table {self._text} in PostgreSQL: make it, or say write_postgres(..., create=True)"
+                f"there is no table {self._text} in PostgreSQL: make it, or (not on Flink) say "
+                "write_postgres(..., create=True)"
             )
         lacking = {name: dtype for name, dtype in self.held.items() if name not in found}
         missing = [f'"{name}" {type_of_column(dtype)}' for name, dtype in lacking.items()]

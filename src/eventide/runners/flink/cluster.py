@@ -42,6 +42,8 @@ appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %-40c{1.} %m%n
 logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
+logger.shaded.name = org.apache.flink.kafka.shaded
+logger.shaded.level = WARN
 logger.pekko.name = org.apache.pekko
 logger.pekko.level = WARN
 """

@@ -61,6 +61,8 @@ def keeping(plan: Plan, url: str, schemas: Mapping[str, Mapping[str, pl.DataType
         if not plan.writes:
             raise PlanError.of("run", *_nowhere(bounded))
         return Kept(None, {})
+    if shared is not None and not shared.is_dir():
+        raise PlanError.of("run", f"results_folder={str(shared)!r} is no folder", "Make it, where both machines see it")
     folder = Path(tempfile.mkdtemp(prefix="eventide-flink-", dir=shared))
     folder.chmod(0o755 if shared is None else 0o777)  # the cluster may run as another user
     for name in names:

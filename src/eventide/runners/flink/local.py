@@ -71,7 +71,8 @@ def down(*, port: int = 8081, folder: Path | None = None) -> Local:
     place = (folder or kept_folder(f"flink-cluster-{port}")).absolute()
     running = _recorded(place)
     if running is None:
-        raise FlinkError(f"no cluster was started with port {port}: `eventide flink up` starts one")
+        what = f"with port {port}" if folder is None else f"in {place}"
+        raise FlinkError(f"no cluster was started {what}: `eventide flink up` starts one")
     for _, pid in reversed(running.alive):
         _signal(pid, signal.SIGTERM)
     clock, never = SystemClock(), threading.Event()

@@ -6,6 +6,7 @@ Law: what it says about the job is the cluster's word of that moment; it keeps n
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,10 @@ _MIXED = "mixed operator finished state"
 """What Flink says to a savepoint in which some of the operators that it would chain were done. What it chains
 depends on the parallelism.
 """
+_NO_SAVEPOINT = re.compile(r"Cannot find (checkpoint or savepoint|meta data) file")
+_ANOTHER_PLAN = "Cannot map checkpoint/savepoint state"
+_NUMBER = re.compile(r"[0-9a-f]{32}")
+_SHOWN = "`eventide flink jobs` shows those that a cluster knows"
 LOGS_SHOWN = 40
 
 
@@ -52,6 +57,10 @@ class Job:
     rest: Rest
     id: str
     clock: WallClock = field(default_factory=SystemClock, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if _NUMBER.fullmatch(self.id) is None:
+            raise FlinkError(f"{self.id!r} is no number of a job: they have 32 digits. {_SHOWN}")
 
     @property
     def link(self) -> str:
@@ -119,6 +128,7 @@ class Job:
 
     def cancel(self) -> None:
         """End the job without a savepoint, and wait until it has ended."""
+        self._check_runs("cancel")
         self.rest.patch(f"/jobs/{self.id}?mode=cancel")
         self.wait_until(lambda: self.state() in ENDED)
 
@@ -140,14 +150,14 @@ class Job:
             return self.rest.get(f"/jobs/{self.id}")
         except NotFound:
             told = "it may have been restarted since, and jobs of a local cluster do not outlive that"
-            raise FlinkError(f"Flink at {self.rest.url} does not know the job {self.id}: {told}") from None
+            raise FlinkError(f"Flink at {self.rest.url} does not know the job {self.id}: {told}. {_SHOWN}") from None
 
     def _savepoint(self, path: str, body: dict[str, Any]) -> str:
         """Where a savepoint is. Flink writes none while a task is still to begin; that is waited for, to an end."""
         until_us = self.clock.now_us() + _BEGIN_US
         told = False
         while True:
-            self._check_runs()
+            self._check_runs("stop")
             location, reason = self._asked(path, body)
             if location is not None:
                 return location
@@ -177,10 +187,10 @@ class Job:
             return str(operation["location"]), ""
         return None, innermost(str(operation.get("failure-cause", {}).get("stack-trace", "")))
 
-    def _check_runs(self) -> None:
+    def _check_runs(self, purpose: str) -> None:
         state = self.state()
         if state in ENDED:
-            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to stop")
+            raise FlinkError(f"job {self.id} has ended already ({state}): there is nothing to {purpose}")
 
     def _not_running(self) -> str:
         """Why a job whose tasks do not all run has no savepoint."""
@@ -200,13 +210,25 @@ def begin(rest: Rest, jar: Path, start: Start) -> Job:
     try:
         return _begun(rest, name, start)
     except FlinkError as refused:
-        if _MIXED not in str(refused) or _CHAINING in start.settings:
+        if start.savepoint is None:
             raise
+        if _MIXED not in str(refused) or _CHAINING in start.settings:
+            raise FlinkError(_refusal(str(refused), start.savepoint)) from None
     logger.warning(
         "some readers of the job had no file left when it was stopped: with another parallelism Flink goes on "
         "from that only operator by operator, which is slower"
     )
     return _begun(rest, name, replace(start, settings={**start.settings, _CHAINING: "false"}))
+
+
+def _refusal(said: str, savepoint: str) -> str:
+    """What a cluster said when it refused a job, with what to do when it is the savepoint that it refused."""
+    if _NO_SAVEPOINT.search(said):
+        return f"{said.rstrip('.')}. Give the savepoint that `eventide flink stop` or run.stop() told"
+    if _ANOTHER_PLAN in said:
+        first = said.split(". If you want", maxsplit=1)[0]
+        return f"{first}. The savepoint is of another plan: give that plan, or begin anew without a savepoint"
+    return said
 
 
 def _begun(rest: Rest, name: str, start: Start) -> Job:

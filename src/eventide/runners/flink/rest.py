@@ -21,6 +21,7 @@ from eventide.errors import FlinkError
 DEFAULT_URL = "http://127.0.0.1:8081"
 _TIMEOUT_S = 60
 _CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)(?:: (.*))?$")
+_SUBMITTED = re.compile(r"/jars/[^/]+/run")
 _REMEDY = "Start one here with `eventide flink up`, or give its address: --flink-url (flink_url= in Python)"
 
 Tree = dict[str, Any]
@@ -104,7 +105,8 @@ class Rest:
         except HTTPError as refused:
             said = cause(refused.read().decode(errors="replace"))
             kind = NotFound if refused.code == 404 else FlinkError
-            raise kind(f"Flink at {self.url} refuses {method} {path}: {said}") from None
+            what = "the job" if _SUBMITTED.fullmatch(path) else f"{method} {path}"
+            raise kind(f"Flink at {self.url} refuses {what}: {said}") from None
         except (URLError, http.client.HTTPException, OSError) as fault:
             reason = getattr(fault, "reason", None) or str(fault) or type(fault).__name__
             raise FlinkError(f"no Flink cluster answers at {self.url} ({reason}). {_REMEDY}") from None
@@ -124,6 +126,14 @@ def cause(said: str) -> str:
     return innermost(text)
 
 
+def _message(line: str, said: str | None) -> str:
+    """What an exception says; a word alone, such as a class that is not there, with the exception's name."""
+    name = line.split(":", 1)[0].rsplit(".", 1)[-1]
+    if not said:
+        return name
+    return said if " " in said else f"{name}: {said}"
+
+
 def innermost(trace: str) -> str:
     """The message of the innermost exception of a Java stack trace; its first line when there is none."""
     found: list[str] = []
@@ -131,7 +141,7 @@ def innermost(trace: str) -> str:
     for line in map(str.strip, trace.splitlines()):
         match = _CAUSE.match(line)
         if match is not None:
-            found, open_ = [match[1] or line.removeprefix("Caused by: ").rsplit(".", 1)[-1]], True
+            found, open_ = [_message(line.removeprefix("Caused by: "), match[1])], True
         elif line.startswith(("at ", "...", "Suppressed:")):
             open_ = False
         elif open_ and line:

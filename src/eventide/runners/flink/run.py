@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from eventide.plan import Plan
 from eventide.plan.check import check
 from eventide.runners.flink.accounts import accounting_of, watermark_of
 from eventide.runners.flink.compile import compile_plan
+from eventide.runners.flink.ends import ask_ends
 from eventide.runners.flink.jar import jar_path, seal
 from eventide.runners.flink.kept import Kept, cleared, is_here, keeping, unkept
 from eventide.runners.flink.logs import known_logs
@@ -31,6 +33,7 @@ from eventide.runners.flink.rest import DEFAULT_URL, Rest
 from eventide.runners.outcome import Outcome
 from eventide.runners.show import Show
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 logger = logging.getLogger("eventide.flink")
 
 MOST_PARALLEL = 128
@@ -177,10 +180,11 @@ def submit(  # noqa: PLR0913 - settings of a run, each with a default
         for output in unkept(plan, kept):
             logger.warning("the output %s has no sink: its rows are counted and not kept", output)
         whole = kept.added_to(plan)
-        saved = None if start_from is None else fspath(start_from)
-        chosen = _settings(name, every_us) | dict(settings or {})
+        saved = None if start_from is None else _savepoint(fspath(start_from), flink_url)
+        chosen = _settings(name, every_us) | {name: str(value) for name, value in (settings or {}).items()}
         start = Start(_arguments(whole, parallelism, chosen, jar), parallelism, chosen, saved)
         _check_slots(rest, parallelism)
+        ask_ends(plan)
         return FlinkRun(whole, begin(rest, jar, start), kept, start, jar)
 
 
@@ -257,9 +261,16 @@ def _settings(name: str, every_us: int) -> dict[str, str]:
     }
 
 
+def _savepoint(place: str, url: str) -> str:
+    """A savepoint's place as the cluster finds it: a path of this machine does not depend on where a process stands."""
+    if not is_here(url) or _SCHEME.match(place):
+        return place
+    return str(Path(place).absolute())
+
+
 def _check_parallelism(parallelism: int) -> None:
-    if not 1 <= parallelism <= MOST_PARALLEL:
-        raise ValueError(f"parallelism={parallelism} is not possible: give a number from 1 to {MOST_PARALLEL}")
+    if parallelism not in range(1, MOST_PARALLEL + 1):
+        raise ValueError(f"parallelism={parallelism!r} is not possible: give a whole number from 1 to {MOST_PARALLEL}")
 
 
 def _check_slots(rest: Rest, parallelism: int, own: int = 0) -> None:
