@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 
 import eventide as et
 from eventide import col
+from eventide.connectors.files import content
+from eventide.connectors.tables import duckdb
 
 SCHEMA: dict[str, Any] = {"k": str, "at": et.Instant, "x": float}
 ROWS = [{"k": "ab"[n % 2], "at": n * 1_000, "x": float(n % 5)} for n in range(20)]
@@ -116,8 +120,25 @@ def test_what_a_function_of_the_user_raises_is_told_with_its_line() -> None:
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 
 
-def test_a_table_that_has_other_columns_is_told(tmp_path: Path) -> None:
-    windows().write(et.write_duckdb(tmp_path / "a.duckdb", "t")).run(show=False)
-    other = events().group_by("k").window(et.tumbling("5s")).agg(most=col("x").max())
-    with pytest.raises(et.SinkError, match='does not have a column with name "most".*one of its own'):
-        other.write(et.write_duckdb(tmp_path / "a.duckdb", "t")).run(show=False)
+@pytest.mark.parametrize(
+    ("stream", "missing"),
+    [
+        (lambda: et.read_csv("a.csv.zst", schema=SCHEMA), "zstandard zstd"),
+        (lambda: et.replay(et.read_ndjson("-", schema=SCHEMA, compression="zstd"), speed=2), "zstandard zstd"),
+        (lambda: et.read_csv("a*.csv.zst", schema=SCHEMA, order="reversed"), "zstandard zstd"),
+        (lambda: et.read_duckdb("a.duckdb", table="t", schema=SCHEMA), "duckdb duckdb"),
+        (lambda: events().write(et.write_duckdb("a.duckdb", "t")), "duckdb duckdb"),
+        (lambda: events().anomaly("x", et.half_space_trees(0, 5)), "river river"),
+    ],
+)
+def test_check_tells_what_is_not_installed(
+    stream: Callable[[], et.Stream], missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream().check()
+    package, extra = missing.split()
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else there(name))
+    for module in (importlib.import_module("eventide.plan.check"), content, duckdb):
+        monkeypatch.setattr(module, "find_spec", importlib.util.find_spec)
+    with pytest.raises(et.PlanError, match=rf'pip install "eventide\[{extra}\]"'):
+        stream().check()

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from eventide.expressions import Aggregation, col, count, rate
+from eventide.expressions import Aggregation, col, count, own_aggregate, rate
 from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, EveryInterval, Lateness
 from eventide.semantics.windows import Calendar, Count, Session, Sliding, Window
@@ -98,6 +98,26 @@ def test_every_aggregate_answers_as_the_reference_in_every_manner(
     lateness = Lateness("update", allowed_us) if allowed_us else Lateness()
     fill = fill and isinstance(window, Sliding)
     query = Query(data.draw(streams.event_times()), ("key",), window, aggregates, lateness, fill_empty=fill)
+    laws.law_equal_to_reference(query, drawn, streams.COLUMNS, ("one",), laws.Manner((5,)))
+    laws.law_same_in_every_manner(query, drawn, streams.COLUMNS, ("one",), MANNERS)
+
+
+SPREAD = own_aggregate(
+    X,
+    partial=lambda x: {"low": x.min(), "high": x.max(), "total": x.sum(), "n": x.count()},
+    merge=lambda p: {"low": p["low"].min(), "high": p["high"].max(), "total": p["total"].sum(), "n": p["n"].sum()},
+    result=lambda p: (p["high"] - p["low"]) * p["n"] + p["total"],
+)
+
+
+@QUIET
+@given(st.sampled_from([Sliding(9, 9), Sliding(9, 3), Session(4)]), st.sampled_from([0, 6]), st.data())
+def test_an_aggregate_of_ones_own_answers_as_the_reference_in_every_manner(
+    window: Window, allowed_us: int, data: st.DataObject
+) -> None:
+    drawn = data.draw(streams.entries(("one",), marks=False, most=20))
+    lateness = Lateness("update", allowed_us) if allowed_us else Lateness()
+    query = Query(data.draw(streams.event_times()), ("key",), window, (("spread", SPREAD),), lateness)
     laws.law_equal_to_reference(query, drawn, streams.COLUMNS, ("one",), laws.Manner((5,)))
     laws.law_same_in_every_manner(query, drawn, streams.COLUMNS, ("one",), MANNERS)
 

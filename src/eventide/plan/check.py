@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from eventide.errors import ExpressionError, PlanError, Problem
 from eventide.expressions import Aggregation, OwnAggregate, result_type, type_of
@@ -29,6 +30,7 @@ from eventide.plan.nodes import (
     WithColumns,
 )
 from eventide.plan.types import type_name
+from eventide.semantics.detection import HalfSpaceTrees
 from eventide.semantics.eventtime import KeyClock, LogClock, OwnStrategy, Perfect, Punctuated, Strategy
 from eventide.semantics.lateness import EveryInterval
 from eventide.semantics.windows import Calendar, Count, Global, Session, Sliding
@@ -69,9 +71,19 @@ def _extras(plan: Plan) -> Iterator[Problem]:
     """Systems whose client is not installed."""
     named = [(f"source {one.source.name}", one.source) for one in plan.inputs]
     for where, system in [*named, *((f"sink {write.sink.name}", write.sink) for write in plan.writes)]:
-        extra = getattr(system, "missing_extra", None)
+        extra = getattr(_innermost(system), "missing_extra", None)
         if extra is not None:
-            yield Problem(where, "its client is not installed", f"pip install eventide[{extra}]")
+            yield Problem(where, "its client is not installed", f'pip install "eventide[{extra}]"')
+    scores = [step for step in (*plan.before, *plan.after, *plan.finish) if isinstance(step, Anomaly)]
+    if any(isinstance(step.method, HalfSpaceTrees) for step in scores) and find_spec("river") is None:
+        yield Problem("anomaly", "half_space_trees needs the library River", 'pip install "eventide[river]"')
+
+
+def _innermost(system: object) -> object:
+    """The system itself, where its rows are paced or put in order on the way."""
+    while (inner := getattr(system, "source", None)) is not None:
+        system = inner
+    return system
 
 
 def _front(plan: Plan, side: str = "") -> tuple[Columns, list[Problem]]:

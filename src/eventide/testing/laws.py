@@ -20,6 +20,7 @@ from eventide.engine.pipeline import Pipeline
 from eventide.engine.snapshot import Snapshot
 from eventide.engine.workers import Crew
 from eventide.errors import EventideError
+from eventide.expressions import Aggregation
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogSet, Position, ReadContext
 from eventide.instants import NO_WATERMARK
 from eventide.plan import DEAD_LETTERS, LATE, RESULTS, Input, Plan, WindowedAggregate
@@ -259,7 +260,8 @@ def _same_results(query: Query, expected: Answer, rows: Sequence[Mapping[str, An
     for place, (row, wanted) in enumerate(zip(rows, expected.results, strict=False)):
         for name, value in wanted.items():
             if name in row:
-                relative = _NEARLY.get({n: a.function for n, a in query.aggregates}.get(name, ""), 0.0)
+                functions = {n: a.function for n, a in query.aggregates if isinstance(a, Aggregation)}
+                relative = _NEARLY.get(functions.get(name, ""), 0.0)
                 assert _alike(row[name], value, relative), (
                     f"row {place}, {name}: got {row[name]!r}, wanted {value!r}\n got {dict(row)}\n wanted {wanted}"
                 )

@@ -13,6 +13,7 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
@@ -236,10 +237,20 @@ def check_compression(compression: Compression) -> None:
         raise ValueError(f"compression={compression!r} is unknown: use {', '.join(get_args(Compression))}")
 
 
+def missing_extra(path: str, compression: Compression) -> str | None:
+    """The extra of Eventide that has to be installed for files of a path; None where nothing is."""
+    return "zstd" if _kind(path, compression) == "zstd" and find_spec("zstandard") is None else None
+
+
+def _kind(path: str, compression: Compression) -> str:
+    """How a file is compressed; its name decides where nothing is said."""
+    if compression != "by_name":
+        return compression
+    return {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(Path(path).suffix, "none")
+
+
 def _method(path: str, compression: Compression) -> Callable[[], _Inflate] | None:
-    kind = compression
-    if kind == "by_name":
-        kind = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(Path(path).suffix, "none")  # type: ignore[assignment] # one of the words
+    kind = _kind(path, compression)
     if kind == "gzip":
         return lambda: zlib.decompressobj(wbits=31)
     if kind == "zstd":

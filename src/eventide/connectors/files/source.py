@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from eventide.connectors.files.content import Compression, check_compression, open_content
+from eventide.connectors.files.content import Compression, check_compression, missing_extra, open_content
 from eventide.connectors.files.logs import FileLogs, check_settings, files_of, stands_for_many
 from eventide.connectors.files.window import Window
 from eventide.connectors.fingerprints import fingerprint_of
@@ -60,6 +60,11 @@ class TextFiles:
     @property
     def single_log(self) -> bool:
         return self.one_log or not stands_for_many(self.path)
+
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return missing_extra(self.path, self.compression)
 
     def fingerprint(self) -> str:
         return fingerprint_of(files_of(self.path))

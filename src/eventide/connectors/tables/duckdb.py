@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,11 @@ class DuckDb:
     def name(self) -> str:
         return f"duckdb {self.path} table {self.table}"
 
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return missing_extra()
+
     def open(self, output: str, columns: Mapping[str, pl.DataType], identity: Sequence[str]) -> DuckDbWriter:
         return DuckDbWriter(connect(self.path), self, tuple(identity))
 
@@ -55,6 +61,11 @@ class DuckDb:
         from eventide.connectors.tables.epochs import DuckDbEpochs
 
         return DuckDbEpochs(connect(self.path), self.table, opening)
+
+
+def missing_extra() -> str | None:
+    """The extra of Eventide that has to be installed for DuckDB; None where it is there."""
+    return "duckdb" if find_spec("duckdb") is None else None
 
 
 def connect(path: str) -> duckdb.DuckDBPyConnection:
@@ -127,20 +138,13 @@ def told(name: str, remedy: str) -> Iterator[None]:
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """What is done inside becomes visible whole or not at all."""
-    import duckdb
-
     connection.execute("BEGIN")
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException as fault:
+    except BaseException:
         with suppress(Exception):  # a commit that failed has ended the transaction itself
             connection.execute("ROLLBACK")
-        if isinstance(fault, duckdb.Error):
-            first = str(fault).strip().splitlines()[0]
-            raise SinkError(
-                f"DuckDB refuses rows: {first}. Does the table have the columns of this output? Give it one of its own"
-            ) from None
         raise
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import conform, schema_columns
-from eventide.connectors.tables.duckdb import quoted
+from eventide.connectors.tables.duckdb import missing_extra, quoted
 from eventide.errors import SourceError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
 from eventide.plan import Stream
@@ -46,6 +46,11 @@ class DuckDbRows:
     @property
     def columns(self) -> Mapping[str, pl.DataType]:
         return schema_columns(self.schema)
+
+    @property
+    def missing_extra(self) -> str | None:
+        """The extra of Eventide that has to be installed for it."""
+        return missing_extra()
 
     def fingerprint(self) -> str:
         return fingerprint_of([Path(self.path)])

@@ -12,19 +12,29 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from eventide.expressions import Aggregation, Column
+import polars as pl
+
+from eventide.expressions import Aggregation, Column, OwnAggregate, to_polars
 from eventide.testing.reference.murmur import hash_of
 
 Point = tuple[int, Any]
 """Event time and value, in order of event time, then log, then offset."""
 
 
-def result(aggregation: Aggregation, events: Sequence[tuple[int, dict[str, Any]]], start: int, end: int) -> Any:
-    """The value of an aggregation over (time, row) in order. Its expression must be a plain column."""
+def result(
+    aggregation: Aggregation | OwnAggregate, events: Sequence[tuple[int, dict[str, Any]]], start: int, end: int
+) -> Any:
+    """The value of an aggregation over (time, row) in order. Its expression must be a plain column, and so must those
+    of the parts of an own one.
+    """
+    if isinstance(aggregation, OwnAggregate):
+        parts = {name: [result(part, events, start, end)] for name, part in aggregation.parts}
+        return pl.DataFrame(parts).select(to_polars(aggregation.result)).item()
     if aggregation.of is None:
         count = len(events)
         return count if aggregation.function == "count" else count * _us(aggregation, "per") / (end - start)
-    assert isinstance(aggregation.of, Column)
+    if not isinstance(aggregation.of, Column):
+        raise NotImplementedError(f"the reference knows aggregates of plain columns only, not {aggregation!r}")
     points = [(time, row[aggregation.of.name]) for time, row in events if row[aggregation.of.name] is not None]
     return _RESULTS[aggregation.function](aggregation, points, start, end)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from eventide.expressions import Aggregation
+from eventide.expressions import Aggregation, OwnAggregate
 from eventide.semantics.eventtime import EventTime
 from eventide.semantics.lateness import Early, Lateness
 from eventide.semantics.windows import Window
@@ -59,7 +59,7 @@ class Query:
     event_time: EventTime
     keys: tuple[str, ...]
     window: Window
-    aggregates: tuple[tuple[str, Aggregation], ...]
+    aggregates: tuple[tuple[str, Aggregation | OwnAggregate], ...]
     lateness: Lateness = field(default_factory=Lateness)
     early: Early | None = None
     fill_empty: bool = False
