@@ -20,7 +20,7 @@ help:
 	@echo "make notebooks  run the notebooks of examples/ and store what they show"
 	@echo "make crash   kill a run at every system call that changes a file or sends to a server, and compare (Linux on x86-64)"
 	@echo "make simulate  thousands of simulated runs on a disk that forgets (SEEDS=0:2000)"
-	@echo "make laws    the laws once more, on streams and plans that are drawn anew each time"
+	@echo "make laws    the laws once more, on five times as many streams and plans, drawn anew each time"
 	@echo "make nightly-flink  drawn plans and streams on Flink's operators and embedded, compared (FLINK_SEEDS=0:40)"
 	@echo "make services  start real servers on loopback for trying out, until Ctrl-C (SERVICES=\"kafka cassandra mongodb rabbitmq\")"
 	@echo "make pins    compute requirements/dev.txt anew (hashed pins)"
@@ -28,7 +28,8 @@ help:
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV) 2>/dev/null || { echo "python3 -m venv does not work: install python3-venv (Debian: apt-get install python3-venv)"; exit 1; }
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
