@@ -178,7 +178,7 @@ def test_a_savepoint_stands_by_itself(folder: StateFolder) -> None:
     assert read_checkpoint(target.path, folder.disk).state.frames["big"].equals(frames[4])
 
 
-@pytest.mark.parametrize("window", ["revised", "sliding", "session", "count"])
+@pytest.mark.parametrize("window", ["revised", "empty, revised", "sliding", "session", "count"])
 def test_runs_in_pieces_with_state_in_pieces_write_what_one_run_writes(window: str) -> None:
     disk = SimulatedDisk()
     whole = job(readings(200), window).run(show=False)
