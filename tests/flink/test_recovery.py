@@ -191,8 +191,9 @@ def test_a_savepoint_that_is_not_there_is_told(flink: Flink, broker: Kafka) -> N
 
 
 def test_a_savepoint_of_another_plan_is_told(flink: Flink, broker: Kafka) -> None:
-    one, other = Story(flink, broker, "one-plan"), Story(flink, broker, "other-plan")
-    savepoint = one.start(1).stop()
-    stream = other.stream(bounded=False).write(et.write_kafka(other.out, servers=broker.address), output="late")
+    story = Story(flink, broker, "one-plan")
+    savepoint = story.start(1).stop()
+    other = windows(et.read_kafka(story.topic, servers=broker.address, schema=SCHEMA), lateness="5s")
+    stream = other.write(et.write_kafka(story.out, servers=broker.address))
     with pytest.raises(FlinkError, match=r"refuses the job: .*The savepoint is of another plan: give that plan"):
         stream.run(on="flink", flink_url=flink.address, start_from=savepoint)

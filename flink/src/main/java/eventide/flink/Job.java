@@ -135,11 +135,11 @@ public final class Job {
     private static SingleOutputStreamOperator<Row> windows(Plan plan, SingleOutputStreamOperator<Event> judged) {
         String name = plan.window().kind() + " windows";
         if (Slicing.of(plan) == null) {
-            return judged.keyBy(keyOf(plan), PlainType.KEY).transform(name, PlainType.RESULT, new WindowOperator(plan)).uid("windows");
+            return judged.keyBy(keyOf(plan), PlainType.KEY).transform(name, PlainType.RESULT, new WindowOperator(plan)).uid(plan.window().uid());
         }
         return judged.transform("slices", PlainType.slices(plan), new Slicer(plan)).setParallelism(judged.getParallelism())
                 .keyBy(slice -> slice.key, PlainType.KEY)
-                .transform(name, PlainType.RESULT, new SliceOperator(plan)).uid("windows");
+                .transform(name, PlainType.RESULT, new SliceOperator(plan)).uid(plan.window().uid());
     }
 
     /** The key of a row behind the door; sessions belong to a log too. */

@@ -62,11 +62,11 @@ record Plan(
             long maxFutureUs, long maxAgeUs, long idleAfterUs, boolean closesWhenIdle, boolean closesByKey)
             implements Serializable {}
 
-    /** Keys, window and aggregates. */
+    /** Keys, window and aggregates; {@code uid} names their state, so that other windows do not take it for theirs. */
     record Window(
             String kind, List<String> keys, List<String> inputs, long sizeUs, long slideUs, long offsetUs, long gapUs, long count, long timeoutUs,
             String unit, String timezone, List<Aggregate> aggregates, String policy, long lateUs, String early, long everyUs,
-            boolean fill)
+            boolean fill, String uid)
             implements Serializable {}
 
     /**
@@ -221,7 +221,8 @@ record Plan(
                 text(one, "kind"), each(one.path("keys"), JsonNode::asText), each(one.path("inputs"), JsonNode::asText), us(one, "size_us"), us(one, "slide_us"),
                 one.path("offset_us").asLong(), us(one, "gap_us"), one.path("count").asLong(), us(one, "timeout_us"),
                 text(one, "unit"), text(one, "timezone"), each(one.path("aggregates"), Plan::aggregate), text(one, "policy"),
-                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"), one.path("fill").asBoolean());
+                one.path("late_us").asLong(), text(one, "early"), us(one, "every_us"), one.path("fill").asBoolean(),
+                "windows " + Integer.toHexString(one.toString().hashCode()));
     }
 
     private static Aggregate aggregate(JsonNode one) {
