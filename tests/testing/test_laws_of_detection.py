@@ -21,7 +21,7 @@ from eventide.testing.reference import Entry, Query, reference
 from eventide.testing.reference.detection import Row, critical, detect, on_time
 
 QUIET = settings(
-    max_examples=examples(12),
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),
