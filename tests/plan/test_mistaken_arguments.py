@@ -61,6 +61,23 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: et.own_aggregate(col("x"), partial=summed, merge=lambda p: {}, result=lambda p: p["s"]),
         "partial makes col.* return a mapping",
     ),
+    "one choice as text": (lambda: et.field(str, choices="on"), "choices='on' is not a list of texts"),
+    "a limit as text": (lambda: et.field(float, minimum=wrong("low")), "minimum='low' is not a number"),
+    "a path as number": (lambda: et.field(float, path=wrong(5)), "path=5 is not text"),
+    "nullable as text": (lambda: et.field(float, nullable=wrong("no")), "nullable='no' is neither"),
+    "a format as number": (lambda: et.field(et.Instant, formats=wrong(5)), "formats=5 is not a list of texts"),
+    "no column of arrivals": (lambda: et.from_frame(pl.DataFrame(ROWS), arrival="up"), "arrival='up' is not a column"),
+    "nothing of the name to keep": (lambda: windows().run(keep=["hot"]), r"keep=\['hot'\]: there is no such output"),
+    "batches without rows": (lambda: windows().run(rows_max=0), "rows_max=0 must be at least 1"),
+    "an output of text": (lambda: windows().output("hot", wrong("n > 1")), r"output\('n > 1'\) is not a function"),
+    "an output of nothing": (lambda: windows().output("hot", wrong(lambda s: None)), "gives None, not the stream"),
+    "columns without types": (
+        lambda: events().map_batches(wrong(len), adds=wrong(["y"])),
+        r"adds=\['y'\] names no types",
+    ),
+    "a column of a Python type": (lambda: events().map_batches(wrong(len), adds={"y": wrong(5)}), "'y' has the type 5"),
+    "a zone as number": (lambda: et.tumbling("1d", timezone=wrong(5)), "timezone=5 is unknown"),
+    "events as text": (lambda: et.count_window(wrong("3")), "size='3' must be a whole number"),
     "merges without names": (
         lambda: et.own_aggregate(
             col("x"), partial=lambda x: {"s": x.sum()}, merge=lambda p: wrong(p["s"].sum()), result=lambda p: p["s"]
@@ -106,6 +123,32 @@ def test_a_type_in_a_text_is_answered_by_the_names_of_texts() -> None:
     text = "eventide: 1\nsources:\n- {kind: csv, path: a, schema: {columns: {k: str}}}\n"
     with pytest.raises(et.PlanError, match="use string, integer, float, boolean, instant, list or record"):
         et.Stream.from_yaml(text)
+
+
+SOURCE = "eventide: 1\nsources:\n- kind: csv\n  path: a.csv\n  schema: {columns: {k: string}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SOURCE + "  folow: true\n", "source csv has an unknown setting 'folow': it takes kind, path"),
+        (SOURCE + "  replay: 5\n", "source csv has an unknown setting 'replay'.*speed"),
+        (SOURCE + "  follow: maybe\n", "follow='maybe' is neither true nor false"),
+        (SOURCE + "  speed: fast\n", "speed='fast' must be a number above zero"),
+        (SOURCE.replace("a.csv", "5"), "path=5 is not a path"),
+        (SOURCE.replace("csv", "cvs"), "source kind 'cvs' is unknown: write csv"),
+        (SOURCE + "write: [{kind: csv, path: b.csv, ouput: late}]\n", "sink csv has an unknown setting 'ouput'"),
+        (None, "None is no text"),
+    ],
+)
+def test_settings_that_a_text_cannot_have_are_not_left_out(text: Any, said: str) -> None:
+    with pytest.raises(et.PlanError, match=said):
+        et.Stream.from_yaml(text)
+
+
+def test_a_text_that_nests_too_deeply_is_told() -> None:
+    with pytest.raises(et.PlanError, match="nests too deeply"):
+        et.Stream.from_json("[" * 100_000)
 
 
 def test_what_a_function_of_the_user_raises_is_told_with_its_line() -> None:

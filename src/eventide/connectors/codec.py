@@ -22,10 +22,19 @@ from eventide.connectors.screen import Screen
 from eventide.connectors.systems import kinds, system_named, system_of
 from eventide.errors import PlanError
 from eventide.flow import Sink, Source
-from eventide.plan.given import name_of
+from eventide.plan.given import flag_of, known, name_of, path_of
 from eventide.semantics.schema import Schema
 
 Tree = dict[str, Any]
+
+_EVERYWHERE = ("kind", "path", "name", "schema", "arrival", "follow", "one_log", "order", "speed", "steps")
+_OF_TEXT = ("compression", "record_max_bytes")
+_SETTINGS: Mapping[object, tuple[str, ...]] = {
+    "csv": (*_OF_TEXT, "separator", "quote", "on_schema_change"),
+    "ndjson": _OF_TEXT,
+    "parquet": (),
+}
+"""What may be said of a source of files, by its kind."""
 
 
 def source_to(source: Source) -> Tree:
@@ -70,23 +79,25 @@ def source_from(tree: Mapping[str, Any]) -> Source:
     made = _source_from(tree, schema_from(tree["schema"]))
     if "order" in tree:
         made = Ordered(made, _order_from(tree["order"]))
-    return Replay(made, float(tree["speed"])) if "speed" in tree else made
+    return Replay(made, tree["speed"]) if "speed" in tree else made
 
 
 def _source_from(tree: Mapping[str, Any], schema: Schema) -> Source:
     kind, arrival, name = tree.get("kind"), tree.get("arrival"), name_of(tree.get("name", ""), "name")
     if system := system_named(kind):
         return system.source_from({**tree, "format": format_from(tree["format"])} if "format" in tree else tree, schema)
-    path, follow, one_log = tree["path"], bool(tree.get("follow")), bool(tree.get("one_log"))
+    if kind not in _SETTINGS:
+        raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, {', '.join(kinds())}")
+    known(f"source {kind}", tree, *_EVERYWHERE, *_SETTINGS[kind])
+    path = path_of(tree["path"])
+    follow, one_log = flag_of(tree.get("follow", False), "follow"), flag_of(tree.get("one_log", False), "one_log")
     match kind:
         case "csv" | "ndjson":
             form = _csv_from(tree, schema) if kind == "csv" else NdJson(schema)
             limits = tree.get("compression", "by_name"), int(tree.get("record_max_bytes", RECORD_MAX_BYTES))
             return TextFiles(path, form, schema, arrival, follow, one_log, name, *limits)
-        case "parquet":
-            return ParquetFiles(path, schema, arrival, name, follow, one_log)
         case _:
-            raise ValueError(f"source kind {kind!r} is unknown: write csv, ndjson, parquet, {', '.join(kinds())}")
+            return ParquetFiles(path, schema, arrival, name, follow, one_log)
 
 
 def _csv_from(tree: Mapping[str, Any], schema: Schema) -> Csv:
@@ -127,6 +138,7 @@ def sink_from(tree: Mapping[str, Any]) -> Sink:
     """A sink of plain values."""
     match dict(tree):
         case {"kind": ("csv" | "ndjson" | "parquet") as form, "path": str(path)}:
+            known(f"sink {form}", tree, "kind", "path", "output")
             return FileSink(path, form)
         case {"kind": "console"}:
             return Screen()

@@ -83,6 +83,10 @@ def from_yaml(text: str) -> Plan:
 def _read(text: str, decode: Any) -> Plan:
     try:
         tree = decode(text)
+    except RecursionError:
+        raise PlanError.of("plan", "the text nests too deeply", "A plan has a few levels only") from None
+    except TypeError:
+        raise PlanError.of("plan", f"{text!r} is no text", "Give what to_yaml or to_json wrote") from None
     except msgspec.DecodeError as fault:
         raise PlanError.of("plan", f"the text cannot be read: {fault}", "Mend it at that place") from None
     if not isinstance(tree, dict) or tree.get("eventide") != VERSION:

@@ -67,6 +67,13 @@ def known(where: str, given: object, *names: str) -> Mapping[str, Any]:
     return part
 
 
+def flag_of(given: object, where: str) -> bool:
+    """True or False."""
+    if not isinstance(given, bool):
+        raise ValueError(f"{where}={given!r} is neither true nor false: write one of them")
+    return given
+
+
 def path_of(given: object, where: str = "path") -> str:
     """One path of a file or folder, or a pattern that stands for many files."""
     if not isinstance(given, str | PathLike):

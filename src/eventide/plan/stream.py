@@ -90,7 +90,7 @@ class Stream(Joining, Detecting):
         `filtered`; it must not add rows. Batches are cut anywhere, so the function must treat each row by itself for
         the answer not to depend on the cuts. `adds` names the columns that it makes, with their types.
         """
-        made = tuple((name, _instance(dtype)) for name, dtype in (adds or {}).items())
+        made = _types({} if adds is None else adds)
         return self._with_step(MapBatches(function_of(function, "map_batches"), made))
 
     def union(self, *others: Stream) -> Stream:
@@ -157,7 +157,10 @@ class Stream(Joining, Detecting):
         1))`.
         """
         start = replace(self.plan, branches=(), writes=())
-        made = build(Stream(start)).plan
+        shaped = function_of(build, "output")(Stream(start))
+        if not isinstance(shaped, Stream):
+            raise ValueError(f"output {name!r}: its function gives {shaped!r}, not the stream it was given, changed")
+        made = shaped.plan
         section = _tail(start)
         others = [part.name for part in fields(Plan) if part.name not in (section, "writes")]
         if any(getattr(made, part) is not getattr(start, part) for part in others):
@@ -308,5 +311,11 @@ def _expressions(columns: Mapping[str, Operand]) -> tuple[tuple[str, Expr], ...]
     return tuple((name, value if isinstance(value, Expr) else lit(value)) for name, value in columns.items())
 
 
-def _instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype
+def _types(adds: object) -> tuple[tuple[str, pl.DataType], ...]:
+    if not isinstance(adds, Mapping):
+        raise ValueError(f'adds={adds!r} names no types: write for example adds={{"level": pl.Float64}}')
+    made = tuple((name, dtype() if isinstance(dtype, type) else dtype) for name, dtype in adds.items())
+    for name, dtype in made:
+        if not isinstance(dtype, pl.DataType):
+            raise ValueError(f"adds: {name!r} has the type {adds[name]!r}: give one of Polars, such as pl.Float64")
+    return made

@@ -23,6 +23,7 @@ from eventide.flow import Position, ReadContext, SystemClock, WallClock, is_remo
 from eventide.instants import Duration, When, positive_us
 from eventide.plan import Plan
 from eventide.plan.check import check
+from eventide.plan.given import names_of
 from eventide.runners.bounds import means_of
 from eventide.runners.inspection import Desk, Inspection
 from eventide.runners.outcome import Outcome
@@ -116,6 +117,9 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     state is damaged, in use, or belongs to another plan, `WorkerError` when a worker process ends.
     """
     check(plan)
+    _check_kept(plan, keep)
+    if rows_max is not None and rows_max < 1:
+        raise ValueError(f"rows_max={rows_max} must be at least 1: the rows of a batch")
     if state is None and start_from is not None:
         raise ValueError(f"start_from={str(start_from)!r} needs a state folder of its own: give state= too")
     every_us = positive_us(checkpoint_every, "checkpoint_every")
@@ -176,6 +180,14 @@ def run(  # noqa: PLR0913 - settings of a run, each with a default
     if shown is not None:
         shown.end(outcome)
     return outcome
+
+
+def _check_kept(plan: Plan, keep: Sequence[str] | None) -> None:
+    """Refuse names to keep that are no outputs."""
+    names = () if keep is None else names_of(keep, "keep")
+    unknown = [name for name in names if name not in plan.outputs]
+    if unknown:
+        raise ValueError(f"keep={unknown!r}: there is no such output, outputs are {', '.join(plan.outputs)}")
 
 
 def _savepoint(address: str | PathLike[str] | None, folder: StateFolder) -> StateFolder | None:

@@ -24,6 +24,10 @@ class FrameSource:
     single_log: bool = True
     bounded: bool = True
 
+    def __post_init__(self) -> None:
+        if self.arrival is not None and self.arrival not in self.frame.columns:
+            raise ValueError(f"arrival={self.arrival!r} is not a column of the frame: add it, or leave arrival= out")
+
     @property
     def columns(self) -> Mapping[str, pl.DataType]:
         return dict(self.frame.schema)

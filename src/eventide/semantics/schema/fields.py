@@ -7,7 +7,7 @@ silently replaced.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -63,6 +63,7 @@ class Field:
             raise ValueError(
                 f"type={self.type!r} is not a column type: use string, integer, float, boolean, instant, list or record"
             )
+        self._check_kinds()
         numeric = self.type in ("integer", "float")
         for rule in ("minimum", "maximum", "thousands"):
             if getattr(self, rule) is not None and not numeric:
@@ -79,8 +80,22 @@ class Field:
             raise ValueError(f"unit={self.unit!r} is unknown: use s, ms, us or ns")
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, TypeError):
             raise ValueError(f'timezone={self.timezone!r} is unknown: use a name such as "Europe/Helsinki"') from None
+
+    def _check_kinds(self) -> None:
+        """Refuse values of a wrong kind, each with its name."""
+        for name in ("minimum", "maximum"):
+            limit: object = getattr(self, name)
+            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+                raise ValueError(f"{name}={limit!r} is not a number: write for example {name}=0")
+        for name in ("path", "pattern", "thousands"):
+            text: object = getattr(self, name)
+            if text is not None and not isinstance(text, str):
+                raise ValueError(f"{name}={text!r} is not text: leave it out or write text")
+        given: object = self.nullable
+        if not isinstance(given, bool):
+            raise ValueError(f"nullable={given!r} is neither True nor False: write one of them")
 
 
 FieldLike: TypeAlias = Field | type
@@ -156,9 +171,9 @@ def field(  # noqa: PLR0913 - one keyword a rule; each stands alone
         minimum=minimum,
         maximum=maximum,
         pattern=pattern,
-        choices=tuple(choices),
+        choices=_texts("choices", choices),
         thousands=thousands,
-        formats=(formats,) if isinstance(formats, str) else tuple(formats),
+        formats=(formats,) if isinstance(formats, str) else _texts("formats", formats),
         unit=unit,
         timezone=timezone,
     )
@@ -187,6 +202,12 @@ def as_schema(given: SchemaLike) -> Schema:
             f'schema={given!r} names no types: write for example schema={{"sensor": str, "at": et.Instant}}'
         )
     return schema(given)
+
+
+def _texts(name: str, given: object) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(one, str) for one in given):
+        raise ValueError(f'{name}={given!r} is not a list of texts: write for example {name}=["on", "off"]')
+    return tuple(given)
 
 
 def _data_type(face: object, name: str = "field") -> DataType:

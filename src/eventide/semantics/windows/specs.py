@@ -61,7 +61,7 @@ class Calendar:
             raise ValueError(f"calendar windows last 1d, 1w, 1mo, 1q or 1y, not {self.unit!r}")
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, TypeError):
             raise ValueError(f'timezone={self.timezone!r} is unknown: use a name such as "Europe/Helsinki"') from None
 
 
@@ -93,8 +93,9 @@ class Count:
     timeout_us: int | None = None
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size={self.size} must be at least 1 event")
+        given: object = self.size
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise ValueError(f"size={given!r} must be a whole number of at least 1 event")
         if self.timeout_us is not None and not 0 < self.timeout_us <= LONGEST:
             raise ValueError(f"timeout={self.timeout_us} us must be longer than zero")
 
