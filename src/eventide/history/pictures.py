@@ -251,14 +251,14 @@ def completeness_over_time(windows: pl.DataFrame, *, said: bool = False) -> Figu
         axes.set_xlim(math.floor(least * 10) / 10, 1.01)
         axes.set_ylim(math.floor(least * 10) / 10, 1.02)
         axes.set_xlabel("completeness said by the first result")
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
         return drawn
     starts, shares = windows["window_start"].to_list(), windows["share"].to_list()
     axes.scatter(starts, shares, s=6, color=_LINES[0], alpha=0.4, label="a window")
     mean = windows.group_by("window_start").agg(pl.col("share").mean()).sort("window_start")
     axes.plot(mean["window_start"].to_list(), mean["share"].to_list(), color=_LINES[5], label="mean of all keys")
     axes.set_xlabel("window (UTC)")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="lower left")
     date_axis(axes.xaxis)
     return drawn
 
