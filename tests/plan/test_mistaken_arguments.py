@@ -139,6 +139,8 @@ SOURCE = "eventide: 1\nsources:\n- kind: csv\n  path: a.csv\n  schema: {columns:
         (SOURCE.replace("csv", "cvs"), "source kind 'cvs' is unknown: write csv"),
         (SOURCE + "write: [{kind: csv, path: b.csv, ouput: late}]\n", "sink csv has an unknown setting 'ouput'"),
         (None, "None is no text"),
+        (SOURCE + "event_time: {column: k, column: at}\n", "'column' stands twice in one place, line 6"),
+        (SOURCE + "sources: []\n", "'sources' stands twice in one place, line 6"),
     ],
 )
 def test_settings_that_a_text_cannot_have_are_not_left_out(text: Any, said: str) -> None:
@@ -185,3 +187,9 @@ def test_check_tells_what_is_not_installed(
         monkeypatch.setattr(module, "find_spec", importlib.util.find_spec)
     with pytest.raises(et.PlanError, match=rf'pip install "eventide\[{extra}\]"'):
         stream().check()
+
+
+def test_a_text_of_aliases_of_aliases_is_looked_at_once() -> None:
+    levels = "".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
+    with pytest.raises(et.PlanError, match="'bomb' stands twice"):
+        et.Stream.from_yaml(f"eventide: 1\nbomb:\n  - &a0 [x]\n{levels}bomb: 1\n")

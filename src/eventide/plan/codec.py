@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 import msgspec
+import yaml
 
 from eventide.errors import ExpressionError, PlanError
 from eventide.expressions import (
@@ -77,7 +78,34 @@ def from_json(text: str) -> Plan:
 
 def from_yaml(text: str) -> Plan:
     """The plan of a YAML text."""
-    return _read(text, msgspec.yaml.decode)
+    return _read(text, _yaml)
+
+
+def _yaml(text: str) -> Any:
+    tree = msgspec.yaml.decode(text)
+    twice = _twice(yaml.compose(text, Loader=yaml.SafeLoader))
+    if twice is not None:
+        raise msgspec.DecodeError(f"{twice.value!r} stands twice in one place, line {twice.start_mark.line + 1}")
+    return tree
+
+
+def _twice(root: Any) -> Any:
+    """A name that a mapping of the text has twice, of which one would be left out silently."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue  # an alias stands for what was looked at already
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            names = [key.value for key, _ in node.value]
+            again = [key for place, (key, _) in enumerate(node.value) if key.value in names[:place]]
+            if again:
+                return again[0]
+            waiting += [value for _, value in node.value]
+        else:
+            waiting += node.value
+    return None
 
 
 def _read(text: str, decode: Any) -> Plan:
