@@ -201,10 +201,13 @@ def test_a_savepoint_starts_another_folder(tmp_path: Path) -> None:
         save_to(StateFolder(tmp_path / "a"), StateFolder(tmp_path / "savepoint"))
 
 
-def test_two_outputs_in_one_file_are_refused(tmp_path: Path) -> None:
-    twice = job(readings(10)).write(et.write_csv(tmp_path / "r.csv")).write(et.write_csv(tmp_path / "r.csv"), "late")
-    with pytest.raises(et.SinkError, match="two outputs go to csv file"):
-        twice.run(show=False, state=tmp_path / "state")
+def test_two_outputs_in_one_file_or_table_are_refused(tmp_path: Path) -> None:
+    files = job(readings(10)).write(et.write_csv(tmp_path / "r.csv")).write(et.write_csv(tmp_path / "r.csv"), "late")
+    with pytest.raises(et.PlanError, match="results and late go to the same csv file"):
+        files.run(show=False, state=tmp_path / "state")
+    table = et.write_duckdb(tmp_path / "r.duckdb", "t")
+    with pytest.raises(et.SinkError, match="two outputs go to duckdb"):
+        job(readings(10)).write(table).write(table, "late").run(show=False, state=tmp_path / "state")
 
 
 def test_a_state_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
