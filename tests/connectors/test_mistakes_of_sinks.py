@@ -61,7 +61,8 @@ def test_a_table_of_duckdb_with_other_columns_is_told_in_words(tmp_path: Path, s
     with duckdb.connect(str(tmp_path / "r.duckdb")) as connection:
         connection.execute("CREATE TABLE t (other INTEGER)")
     with pytest.raises(
-        et.SinkError, match=r"cannot write to .*Does the table have the columns of this output\? Mend that"
+        et.SinkError,
+        match=r"cannot write to .*Does the table have the columns of this output\? If not, give it one of its own\. Mend that",
     ):
         ROWS.write(et.write_duckdb(tmp_path / "r.duckdb", "t")).run(show=False, state=state and tmp_path / state)
 

@@ -133,7 +133,11 @@ def told(name: str, remedy: str) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as fault:
         what = " ".join(str(fault).partition("LINE 1")[0].split()).rstrip(".")
-        hint = ". Does the table have the columns of this output?" if isinstance(fault, duckdb.ProgrammingError) else ""
+        hint = (
+            ". Does the table have the columns of this output? If not, give it one of its own."
+            if isinstance(fault, duckdb.ProgrammingError)
+            else ""
+        )
         raise SinkError(f"cannot write to {name}: {what}{hint or '.'} {remedy}") from None
 
 
