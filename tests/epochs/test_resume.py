@@ -203,7 +203,7 @@ def test_a_savepoint_starts_another_folder(tmp_path: Path) -> None:
 
 def test_two_outputs_in_one_file_are_refused(tmp_path: Path) -> None:
     twice = job(readings(10)).write(et.write_csv(tmp_path / "r.csv")).write(et.write_csv(tmp_path / "r.csv"), "late")
-    with pytest.raises(et.SinkError, match="two outputs go to csv file"):
+    with pytest.raises(et.PlanError, match="results and late go to the same csv file"):
         twice.run(show=False, state=tmp_path / "state")
 
 
