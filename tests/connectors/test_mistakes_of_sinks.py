@@ -60,7 +60,10 @@ def test_a_table_of_duckdb_needs_a_name(tmp_path: Path) -> None:
 def test_a_table_of_duckdb_with_other_columns_is_told_in_words(tmp_path: Path, state: str | None) -> None:
     with duckdb.connect(str(tmp_path / "r.duckdb")) as connection:
         connection.execute("CREATE TABLE t (other INTEGER)")
-    with pytest.raises(et.SinkError, match=r"cannot write to .*Has it other columns than this output\? Mend that"):
+    with pytest.raises(
+        et.SinkError,
+        match=r"cannot write to .*Does the table have the columns of this output\? If not, give it one of its own\. Mend that",
+    ):
         ROWS.write(et.write_duckdb(tmp_path / "r.duckdb", "t")).run(show=False, state=state and tmp_path / state)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from eventide.connectors.cassandra.config import Cluster, connect, driver, is_installed, is_refused, plain
 from eventide.connectors.cassandra.table import Filling, Table, idempotent, quoted
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.stores import Changes, Noted, StoreEpochs, by_commit, opening_of
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Writer
@@ -195,4 +196,5 @@ def write_cassandra(  # noqa: PLR0913 - where a cluster is and what is wanted of
     >>> write_cassandra("doses", keyspace="air", hosts="127.0.0.1").name
     'cassandra table air.doses'
     """
+    check_kinds(write_cassandra, locals())
     return CassandraTable(Cluster(hosts, env, tls), keyspace, table, create, consistency)

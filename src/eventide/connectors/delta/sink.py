@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
 from eventide.connectors.delta.local import OURS, local_table
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand, Writer, is_remote
+from eventide.plan.given import path_of
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
@@ -231,4 +233,5 @@ def write_delta(path: str | PathLike[str]) -> Delta:
     >>> write_delta("lake/doses").name
     'delta table lake/doses'
     """
-    return Delta(fspath(path))
+    check_kinds(write_delta, locals())
+    return Delta(path_of(path))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 
 import polars as pl
 
 from eventide.connectors.delta.config import check_path, is_installed, library, storage_options
 from eventide.connectors.formats.columns import check_arrival, schema_columns
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.one_log import OneLog
 from eventide.connectors.patience import source_fault
 from eventide.connectors.scans import Scanned, ScanReader, first_line, own_columns
@@ -21,6 +22,7 @@ from eventide.connectors.schemas import schema_of_columns
 from eventide.errors import SourceError
 from eventide.flow import Position, ReadContext, is_remote
 from eventide.plan import Stream
+from eventide.plan.given import path_of
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
 
@@ -112,7 +114,8 @@ def read_delta(
     Read is one version: `version`, or the newest one when the run begins; a run that goes on from its state reads the
     same one on. Without `schema` the table's own is taken. The order of rows is that of the table's files.
     """
-    text = fspath(path)
+    check_kinds(read_delta, locals())
+    text = path_of(path)
     if schema is not None:
         rules = as_schema(schema)
     else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.registry.config import Registry
 from eventide.instants import Duration, duration_text, positive_us
 
@@ -81,6 +82,7 @@ def json_format(*, envelope: str) -> JsonFormat:
     >>> json_format(envelope="payload.after").envelope
     'payload.after'
     """
+    check_kinds(json_format, locals())
     return JsonFormat(envelope)
 
 
@@ -90,6 +92,7 @@ def raw_format(encoding: Encoding = "base64") -> RawFormat:
     >>> raw_format("hex").encoding
     'hex'
     """
+    check_kinds(raw_format, locals())
     return RawFormat(encoding)
 
 
@@ -113,6 +116,7 @@ def avro_format(
     >>> avro_format("http://localhost:8081").language
     'avro'
     """
+    check_kinds(avro_format, locals())
     return RegistryFormat("avro", _registry(registry, env, patience), subject, envelope, on_schema_change)
 
 
@@ -132,6 +136,7 @@ def json_schema_format(
     >>> json_schema_format("http://localhost:8081").language
     'json_schema'
     """
+    check_kinds(json_schema_format, locals())
     return RegistryFormat("json_schema", _registry(registry, env, patience), subject, envelope, on_schema_change)
 
 

@@ -16,6 +16,7 @@ from eventide.connectors.formats.encoded import MessageFormat
 from eventide.connectors.formats.messages import MessageParser, Messages
 from eventide.connectors.http.body import BodyFormat
 from eventide.connectors.journal import JournalLogs, JournalSettings, Record, open_journal
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.serving import Address, Door, Serving, is_installed
 from eventide.errors import SourceError
 from eventide.flow import Batch, Position, ReadContext
@@ -127,6 +128,7 @@ def read_http(  # noqa: PLR0913 - settings of a server, each with a default
     >>> read_http("127.0.0.1:8080", schema={"sensor": str, "dose": float}).plan.inputs[0].source.name
     'events'
     """
+    check_kinds(read_http, locals())
     door = Door(Address.of(address), token_env, tuple(origins))
     rest = (arrival, tuple(header), body_bytes_most, journal_bytes_most, name)
     return Stream.from_source(HttpIngest(door, as_schema(schema), path, format, journal, *rest))

@@ -17,6 +17,7 @@ import polars as pl
 from eventide.connectors.iceberg.config import Place, is_installed
 from eventide.connectors.iceberg.filters import any_of, later_rows, within
 from eventide.connectors.iceberg.local import synced
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.lakes import RETRACT, LakeEpochs, LakeWriter, Shape, told
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand, Writer
@@ -141,4 +142,5 @@ def write_iceberg(table: str, *, catalog: str = "default") -> Iceberg:
     >>> write_iceberg("air.doses", catalog="lake").name
     'iceberg table air.doses of catalog lake'
     """
+    check_kinds(write_iceberg, locals())
     return Iceberg(Place(table, catalog))

@@ -13,6 +13,7 @@ import polars as pl
 
 from eventide.connectors.formats.columns import check_arrival, schema_columns
 from eventide.connectors.iceberg.config import Place, is_installed
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.one_log import OneLog
 from eventide.connectors.patience import source_fault
 from eventide.connectors.scans import Scanned, ScanReader, first_line, own_columns
@@ -96,6 +97,7 @@ def read_iceberg(
     Read is one snapshot: `snapshot`, or the newest one when the run begins; a run that goes on from its state reads
     the same one on. Without `schema` the table's own is taken. The order of rows is that of the table's files.
     """
+    check_kinds(read_iceberg, locals())
     place = Place(table, catalog)
     if schema is not None:
         rules = as_schema(schema)

@@ -16,6 +16,7 @@ from eventide.connectors.kafka.config import Servers, Setting, connection
 from eventide.connectors.kafka.encoding import Retractions
 from eventide.connectors.kafka.sink import KafkaSink, Writing
 from eventide.connectors.kafka.source import Isolation, KafkaTopics, Reading, Start
+from eventide.connectors.kinds import check_kinds
 from eventide.instants import Duration, positive_us
 from eventide.plan import Stream
 from eventide.semantics.schema import SchemaLike, as_schema
@@ -66,6 +67,7 @@ def read_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     >>> stream.plan.inputs[0].source.name
     'readings'
     """
+    check_kinds(read_kafka, locals())
     rules = as_schema(
         {"value": str} if schema is None and (format == "raw" or isinstance(format, RawFormat)) else _given(schema)
     )
@@ -119,6 +121,7 @@ def write_kafka(  # noqa: PLR0913 - settings of a topic, each with a default
     >>> write_kafka("doses", servers="localhost:9092", key="sensor").name
     'Kafka topic doses'
     """
+    check_kinds(write_kafka, locals())
     columns = (key,) if isinstance(key, str) else tuple(key)
     form = format if isinstance(format, RegistryFormat) else None
     if form is None and format != "json":

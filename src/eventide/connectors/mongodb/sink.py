@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.mongodb.config import Deployment, driver, is_installed
 from eventide.connectors.stores import Changes, Noted, StoreEpochs, by_commit, held, opening_of, parts
 from eventide.errors import SinkError
@@ -235,4 +236,5 @@ def write_mongodb(
     >>> write_mongodb("doses", database="air", address="mongodb://127.0.0.1").name
     'mongodb collection air.doses'
     """
+    check_kinds(write_mongodb, locals())
     return MongoCollection(Deployment(address, env), database, collection, instants)

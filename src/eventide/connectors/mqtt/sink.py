@@ -16,6 +16,7 @@ import polars as pl
 
 from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.mqtt.config import Broker, is_installed, is_stranger
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand
@@ -176,4 +177,5 @@ def write_mqtt(topic: str, *, server: str | None = None, env: str | None = None,
     >>> write_mqtt("air/doses", server="mqtt://127.0.0.1:1883").name
     'mqtt topic air/doses'
     """
+    check_kinds(write_mqtt, locals())
     return MqttTopic(Broker(server, env), topic, retain)

@@ -16,6 +16,7 @@ from eventide.connectors.formats.encoded import MessageFormat
 from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.formats.text import RECORD_MAX_BYTES
 from eventide.connectors.journal import JournalLogs, JournalSettings, Record, open_journal
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.mqtt.config import Broker, is_installed
 from eventide.connectors.mqtt.kept import Parts
 from eventide.connectors.mqtt.session import Session
@@ -153,6 +154,7 @@ def read_mqtt(  # noqa: PLR0913 - settings of topics, each with a default
     >>> stream.plan.inputs[0].source.name
     'air/+/dose'
     """
+    check_kinds(read_mqtt, locals())
     parts = Parts(topic, tuple(levels), properties)
     parser = MessageParser(as_schema(schema), format, arrival, record_max_bytes, (), parts.columns)
     given = (topics,) if isinstance(topics, str) else tuple(topics)

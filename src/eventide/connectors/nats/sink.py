@@ -17,6 +17,7 @@ import polars as pl
 
 from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.nats.config import Server, closed, driver, is_installed, plain
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand
@@ -227,4 +228,5 @@ def write_nats(
     >>> write_nats("air.doses", servers="nats://127.0.0.1:4222").name
     'nats subject air.doses'
     """
+    check_kinds(write_nats, locals())
     return NatsSubject(Server(servers, env, credentials), subject)

@@ -18,6 +18,7 @@ from eventide.connectors.formats.columns import schema_columns
 from eventide.connectors.formats.encoded import MessageFormat
 from eventide.connectors.formats.messages import MessageParser, Messages
 from eventide.connectors.intake import Intake
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.nats.config import Server, closed, driver, is_installed, plain
 from eventide.connectors.one_log import OneLog
 from eventide.errors import SourceError
@@ -297,6 +298,7 @@ def read_nats(  # noqa: PLR0913 - settings of a stream, each with a default
     >>> read_nats("AIR", schema={"dose": float}, servers="nats://127.0.0.1:4222").plan.inputs[0].source.name
     'AIR'
     """
+    check_kinds(read_nats, locals())
     server = Server(servers, env, credentials)
     return Stream.from_source(
         NatsStream(server, stream, as_schema(schema), subject, format, start, follow, arrival, name)

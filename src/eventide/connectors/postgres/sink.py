@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.postgres.config import Server, TableName, Unreachable, driver, is_installed, plain
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand
@@ -236,4 +237,5 @@ def write_postgres(table: str, *, dsn: str | None = None, env: str | None = None
     >>> write_postgres("doses", dsn="postgresql://writer@db.local/air").name
     'postgres table doses'
     """
+    check_kinds(write_postgres, locals())
     return Postgres(Server(dsn, env), table, create)

@@ -15,6 +15,7 @@ import polars as pl
 
 from eventide.connectors.formats.columns import check_arrival, conform, schema_columns
 from eventide.connectors.intake import Intake
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.one_log import OneLog
 from eventide.connectors.postgres.config import Server, TableName, Unreachable, driver, is_installed, plain
 from eventide.errors import SourceError
@@ -324,6 +325,7 @@ def read_postgres(  # noqa: PLR0913 - settings of a table, each with a default
     >>> doses.plan.inputs[0].source.name
     'doses'
     """
+    check_kinds(read_postgres, locals())
     order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
     kind = PostgresRows if table is None else PostgresTable
     return Stream.from_source(kind(Server(dsn, env), as_schema(schema), order, table, query, arrival, name))

@@ -19,6 +19,7 @@ import polars as pl
 
 from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.rabbitmq.config import Broker, driver, is_installed, is_missing, passing, plain
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, Stand, Writer
@@ -269,4 +270,5 @@ def write_rabbitmq(
     >>> write_rabbitmq("doses", address="amqp://127.0.0.1").name
     'rabbitmq queue doses'
     """
+    check_kinds(write_rabbitmq, locals())
     return RabbitMqExchange(Broker(address, env), routing_key, exchange)

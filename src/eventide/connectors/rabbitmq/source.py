@@ -15,6 +15,7 @@ import polars as pl
 from eventide.connectors.formats.encoded import MessageFormat
 from eventide.connectors.formats.messages import MessageParser
 from eventide.connectors.journal import JournalSettings
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.rabbitmq.config import Broker, driver, is_installed
 from eventide.errors import SourceError
 from eventide.flow import LogSet, Position, ReadContext
@@ -119,6 +120,7 @@ def read_rabbitmq(  # noqa: PLR0913 - settings of a queue, each with a default
     >>> read_rabbitmq("readings", schema={"dose": float}, address="amqp://127.0.0.1").plan.inputs[0].source.name
     'readings'
     """
+    check_kinds(read_rabbitmq, locals())
     where = Broker(address, env)
     settings = (stream, format, start, arrival, routing_key, prefetch, unique_ids, journal)
     rest = (journal_bytes_most, name)

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from eventide.connectors.kinds import check_kinds
 from eventide.errors import SinkError
 from eventide.flow import EpochWriter, Opening, SystemDisk
+from eventide.plan.given import path_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -131,7 +133,11 @@ def told(name: str, remedy: str) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as fault:
         what = " ".join(str(fault).partition("LINE 1")[0].split()).rstrip(".")
-        hint = ". Has it other columns than this output?" if isinstance(fault, duckdb.ProgrammingError) else ""
+        hint = (
+            ". Does the table have the columns of this output? If not, give it one of its own."
+            if isinstance(fault, duckdb.ProgrammingError)
+            else ""
+        )
         raise SinkError(f"cannot write to {name}: {what}{hint or '.'} {remedy}") from None
 
 
@@ -222,4 +228,5 @@ def _type(dtype: pl.DataType) -> str:
 
 def write_duckdb(path: str | PathLike[str], table: str) -> DuckDb:
     """A sink that keeps the last row of each window in a table of a DuckDB file."""
-    return DuckDb(fspath(path), table)
+    check_kinds(write_duckdb, locals())
+    return DuckDb(path_of(path), table)

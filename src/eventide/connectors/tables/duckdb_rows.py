@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import polars as pl
 
 from eventide.connectors.fingerprints import fingerprint_of
 from eventide.connectors.formats.columns import conform, schema_columns
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.tables.duckdb import missing_extra, quoted
 from eventide.errors import SourceError
 from eventide.flow import ARRIVAL, INSTANT, OFFSET, Batch, LogReader, Position, ReadContext
 from eventide.plan import Stream
+from eventide.plan.given import path_of
 from eventide.semantics.schema import Schema, SchemaLike, as_schema
 
 
@@ -139,4 +141,5 @@ def read_duckdb(
 
     Give `table` or `query`. Rows that break the schema go to `dead_letters`. Mostly for `Stream.enrich`.
     """
-    return Stream.from_source(DuckDbRows(fspath(path), as_schema(schema), table, query, arrival, name))
+    check_kinds(read_duckdb, locals())
+    return Stream.from_source(DuckDbRows(path_of(path), as_schema(schema), table, query, arrival, name))

@@ -18,6 +18,7 @@ import polars as pl
 
 from eventide.connectors.by_commit import ByCommit
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.notifications.address import Failed, Refused
 from eventide.connectors.notifications.post import Post
 from eventide.connectors.pieces import pieces
@@ -169,4 +170,5 @@ def write_webhook(  # noqa: PLR0913 - settings of requests, each with a default
     >>> write_webhook("https://example.org/doses").name
     'webhook example.org'
     """
+    check_kinds(write_webhook, locals())
     return Webhook(url, env, token_env, format, rows_most, positive_us(timeout, "timeout"), allow_private)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from eventide.connectors.files.encoding import rows_as_bytes
+from eventide.connectors.kinds import check_kinds
 from eventide.connectors.pieces import pieces
 from eventide.connectors.serving import Address, Door, Serving, is_installed
 from eventide.errors import SinkError
@@ -176,4 +177,5 @@ def write_websocket(
     >>> write_websocket("127.0.0.1:8081").name
     'websocket 127.0.0.1:8081/live'
     """
+    check_kinds(write_websocket, locals())
     return WebSocketOut(Door(Address.of(address), token_env, tuple(origins)), path, recent)

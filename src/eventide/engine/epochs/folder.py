@@ -60,6 +60,8 @@ class StateFolder:
         """The folder of a path, or of an address such as `s3://bucket/prefix`. Raises `CheckpointError` for an address
         that cannot be one.
         """
+        if not isinstance(address, str | PathLike):
+            raise CheckpointError(f"state={address!r} is not the path or address of a folder")
         if not fspath(address):
             raise CheckpointError("state='' is not the path of a folder: is a variable not set? Leave it out for none")
         try:
