@@ -6,7 +6,11 @@ READY := $(VENV)/.ready
 JAR := flink/target/eventide-flink.jar
 SERVERS := tests/servers tests/lakes
 FLINK := tests/flink tests/crash
+EVERYTHING := $(filter-out tests/conftest.py,$(wildcard tests/*))
 TESTS := tests-with-servers tests-with-flink tests-without-servers
+
+# Given several folders, pytest imports their conftest files under one name: so it is given one, and what to leave out of it
+only = tests $(addprefix --ignore=,$(filter-out $(1),$(EVERYTHING)))
 
 .PHONY: help demo test lint types arrows jar unit $(TESTS) bench bench-flink nightly-flink laws wheel notebooks crash simulate services pins clean
 
@@ -68,10 +72,10 @@ unit: $(READY)
 	+@$(SIDE_BY_SIDE) $(TESTS)
 
 tests-with-servers: $(READY) $(JAR)
-	$(BIN)/python -m pytest $(SERVERS)
+	$(BIN)/python -m pytest $(call only,$(SERVERS))
 
 tests-with-flink: $(READY) $(JAR)
-	$(BIN)/python -m pytest $(FLINK)
+	$(BIN)/python -m pytest $(call only,$(FLINK))
 
 tests-without-servers: $(READY)
 	nice $(BIN)/python -m pytest $(addprefix --ignore=,$(SERVERS) $(FLINK))
