@@ -1,4 +1,5 @@
-"""A commit to a Delta table whose connection breaks off: the table is asked whether it is there."""
+"""A commit to a Delta table whose connection breaks off: the table is asked whether it is there. An Iceberg table's
+store that is away: it is asked again."""
 
 from __future__ import annotations
 
@@ -7,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import deltalake
+import pyarrow.fs  # type: ignore[import-untyped]  # Arrow has no types
+import pyiceberg.catalog
 import pytest
 from deltalake import DeltaTable
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.utils.config import Config
 from tests.lakes.tables import COLUMNS, EPOCHS, Lake, expected
 
 import eventide as et
+from eventide.connectors.iceberg.config import Place
+from eventide.connectors.iceberg.sink import IcebergRows
+from eventide.connectors.lakes import Shape
 from eventide.flow import Opening
 
 BROKEN_OFF = (
@@ -99,3 +107,17 @@ def test_a_commit_that_meets_itself_in_a_store_is_there_once(bucket: str, monkey
     breaking(monkeypatch, "Concurrent transaction failed.", 1, done=False)
     with pytest.raises(et.SinkError, match="Concurrent"):
         writer.deliver(4, EPOCHS[3])
+
+
+@pytest.mark.parametrize(("named", "attempts"), [(None, 7), ("pyarrow.fs.AwsDefaultS3RetryStrategy", 3)])
+def test_a_store_is_asked_again_for_longer_than_pyiceberg_does_unless_its_configuration_says_how(
+    iceberg: None, monkeypatch: pytest.MonkeyPatch, named: str | None, attempts: int
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(pyarrow.fs, "S3FileSystem", lambda **settings: made.append(settings["retry_strategy"]))
+    if named is not None:
+        monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__S3__RETRY_STRATEGY_IMPL", named)
+        monkeypatch.setattr(pyiceberg.catalog, "_ENV_CONFIG", Config())
+    rows = IcebergRows(Place("air.doses", "lake"), Shape({}))
+    PyArrowFileIO(rows._catalog.properties | {"s3.region": "eu-north-1"}).fs_by_scheme("s3", "bucket")
+    assert [strategy.max_attempts for strategy in made] == [attempts]

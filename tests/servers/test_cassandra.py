@@ -242,5 +242,5 @@ def test_plans_with_cassandra_are_text_without_secrets() -> None:
 def test_check_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sink_module, "is_installed", lambda: False)
     stream = et.from_rows([], schema={"id": int}).write(et.write_cassandra("t", keyspace="air", env="A"))
-    with pytest.raises(et.PlanError, match=r"pip install eventide\[cassandra\]"):
+    with pytest.raises(et.PlanError, match=r'pip install "eventide\[cassandra\]"'):
         stream.check()

@@ -160,6 +160,7 @@ def test_memory_stays_bounded_whatever_is_sent(tmp_path: Path) -> None:
             send_poison(port)
             assert client.post("/events", content='{"n": 1}').status_code == 202
         assert peak_mib(process) - before < 400
+        wait_until(lambda: shown(tmp_path), process, tmp_path)
         stopped(process)
     assert shown(tmp_path) == [1]
 

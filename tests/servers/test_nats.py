@@ -366,5 +366,5 @@ def test_plans_with_nats_are_text_without_secrets() -> None:
 
 def test_check_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "is_installed", lambda: False)
-    with pytest.raises(et.PlanError, match=r"pip install eventide\[nats\]"):
+    with pytest.raises(et.PlanError, match=r'pip install "eventide\[nats\]"'):
         et.read_nats("AIR", env="A", schema={"n": int}).check()

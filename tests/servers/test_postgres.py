@@ -408,5 +408,5 @@ def test_plans_with_postgres_are_text_without_secrets() -> None:
 def test_check_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sink_module, "is_installed", lambda: False)
     stream = et.from_rows([], schema={"id": int}).write(et.write_postgres("t", env="A"))
-    with pytest.raises(et.PlanError, match=r"pip install eventide\[postgres\]"):
+    with pytest.raises(et.PlanError, match=r'pip install "eventide\[postgres\]"'):
         stream.check()

@@ -324,5 +324,5 @@ def test_plans_with_rabbitmq_are_text_without_secrets() -> None:
 def test_check_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "is_installed", lambda: False)
     stream = et.read_rabbitmq("q", env="A", schema={"n": int})
-    with pytest.raises(et.PlanError, match=r"pip install eventide\[rabbitmq\]"):
+    with pytest.raises(et.PlanError, match=r'pip install "eventide\[rabbitmq\]"'):
         stream.check()

@@ -181,6 +181,8 @@ class IcebergSystem(ParquetSystem):
         if len(waits_s) < 3:
             self.put("away", [])
             monkeypatch.setenv("PYICEBERG_CATALOG__SUITE__S3__ENDPOINT", "http://127.0.0.1:9")
+            impatient = "pyarrow.fs.AwsStandardS3RetryStrategy"
+            monkeypatch.setenv("PYICEBERG_CATALOG__SUITE__S3__RETRY_STRATEGY_IMPL", impatient)
             monkeypatch.setattr(pyiceberg.catalog, "_ENV_CONFIG", Config())
 
     def away_stream(self) -> et.Stream:

@@ -56,6 +56,8 @@ class IcebergRows:
         self._place = place
         self._shape = shape
         self._catalog = synced(place.load(SinkError))
+        # PyIceberg gives up after three attempts, within a second or two
+        self._catalog.properties.setdefault("s3.retry-strategy-impl", "eventide.connectors.iceberg.stores.Patient")
         self._property = f"eventide.epoch.{shape.run}.{shape.output}"
 
     def stand(self) -> Stand:
