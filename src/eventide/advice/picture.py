@@ -6,7 +6,7 @@ Law: every point is a row of the table; the scales are written at their axes.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import polars as pl
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {"log": "#0072B2", "key": "#D55E00"}
 _LATE_LEAST = 1e-5
+Place: TypeAlias = tuple[tuple[int, int], Literal["left", "right"]]
+"""Where words stand beside a point: so many typographic points off, and on which side of that they begin."""
 
 
 def completeness_against_delay(found: Bounds, key: str | None, events: int) -> Figure:
@@ -61,8 +63,8 @@ def _line(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float)
     texts = []
     for setting, at in zip(rows.get_column("setting"), zip(x, y, strict=True), strict=True):
         left = colour == _COLOURS["log"] and at[0] > 0  # to the left of 0 the scale has its own words
-        offset, side = ((-5, 4), "right") if left else ((5, 4), "left") if at[0] == 0 else ((5, -9), "left")
-        texts.append(_said(axes, length_text(setting * 1e6), at, offset, side, color=colour))
+        place: Place = ((-5, 4), "right") if left else ((5, 4), "left") if at[0] == 0 else ((5, -9), "left")
+        texts.append(_said(axes, length_text(setting * 1e6), at, place, colour))
     return texts
 
 
@@ -73,15 +75,16 @@ def _stars(axes: Axes, rows: pl.DataFrame, colour: str, named: str, floor: float
     axes.scatter(
         x, y, color=colour, marker="*", s=110, edgecolors="black", linewidths=0.5, zorder=3, label=f"adaptive, {named}"
     )
-    offset, side = ((-7, -3), "right") if colour == _COLOURS["log"] else ((7, -3), "left")
+    place: Place = ((-7, -3), "right") if colour == _COLOURS["log"] else ((7, -3), "left")
     wishes: dict[tuple[float, float], list[str]] = {}
     for setting, at in zip(rows.get_column("setting"), zip(x, y, strict=True), strict=True):
         wishes.setdefault(at, []).append(f"{setting * 100:g}")
-    return [_said(axes, f"{', '.join(rates)} %", at, offset, side) for at, rates in wishes.items()]
+    return [_said(axes, f"{', '.join(rates)} %", at, place) for at, rates in wishes.items()]
 
 
-def _said(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], side: str, **how: str) -> Annotation:
-    return axes.annotate(text, at, offset, textcoords="offset points", fontsize=7, ha=side, **how)  # type: ignore[arg-type]
+def _said(axes: Axes, text: str, at: tuple[float, float], place: Place, colour: str = "black") -> Annotation:
+    offset, side = place
+    return axes.annotate(text, at, offset, textcoords="offset points", fontsize=7, ha=side, color=colour)
 
 
 def _thin_out(drawn: Figure, texts: list[Annotation]) -> None:
